@@ -1,0 +1,24 @@
+"""An API gateway: routes HTTP requests to services, one process for many callers at once.
+
+The parts, in the order in which a request meets them. An import points down this list or
+stays on its line; import-linter holds it (`pyproject.toml`), and a test compares the list
+with the folder.
+
+    cli         the operator's commands, each one call into the room it concerns
+    demo        small services to try the gateway with, in a process of their own
+    wsgi        what gunicorn loads
+    app         composition root: settings in, the WSGI application out
+    server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
+    middleware  what every request and every response gets
+    resources   the doors: services, health, metrics
+    upstream    to the service and back
+    exchange    one request and its answer: what the parts know of it together
+    routing     whose request it is; pure
+    state       what all workers and hosts share
+    telemetry   told by all, knows none
+    config      what the operator says
+    errors      refusals and failures, as values
+    wire        bytes on a socket, towards callers and services alike
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,72 @@
+"""Whose request it is: the socket's peer, or who a trusted proxy says it was."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from falcongate.config.settings import ServerSettings
+    from falcongate.exchange import Exchange
+
+_MAX_KNOWN_PEERS = 1_024
+
+
+class TrustedProxies:
+    """Reads forwarding headers from those who may be believed, from the right, and from nobody else."""
+
+    __slots__ = ("_hops", "_known", "_networks")
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._networks = [ipaddress.ip_network(text) for text in settings.trusted_proxies]
+        self._hops = settings.trusted_hops
+        self._known: dict[str, bool] = {}
+
+    def identify(self, exchange: Exchange) -> None:
+        """Note the caller's address, and the scheme and host it used before the proxy."""
+        if not self._networks and not self._hops:
+            return
+        environ = exchange.environ
+        if not self._hops and not self._is_trusted(exchange.peer_address):
+            return
+        exchange.is_from_trusted_proxy = True
+        exchange.caller_address = self._walk(
+            exchange.peer_address, environ.get("HTTP_X_FORWARDED_FOR", "")
+        )
+        scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+        if scheme in ("http", "https"):
+            exchange.scheme = scheme
+        host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip()
+        if host:
+            exchange.host = host
+
+    def _walk(self, peer: str, forwarded_for: str) -> str:
+        """The rightmost address that no trusted proxy has; an unreadable entry ends the walk."""
+        address = peer
+        entries = [entry.strip() for entry in forwarded_for.split(",")] if forwarded_for else []
+        hops = self._hops or len(entries)
+        for entry in reversed(entries[-hops:]):
+            if not self._hops and not self._is_trusted(address):
+                break
+            try:
+                address = str(ipaddress.ip_address(entry))
+            except ValueError:
+                break
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        known = self._known.get(address)
+        if known is None:
+            known = self._is_in_networks(address)
+            if len(self._known) < _MAX_KNOWN_PEERS:
+                self._known[address] = known
+        return known
+
+    def _is_in_networks(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in self._networks)

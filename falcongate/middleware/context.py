@@ -1,0 +1,159 @@
+"""Opens the exchange of every request and closes it exactly once.
+
+The end hangs on `close()` of the body, because Falcon's own hooks run before the body is sent.
+What the request means is not decided here; what it must not be is.
+"""
+
+from __future__ import annotations
+
+import re
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from falcongate.errors import MalformedRequest, MethodNotAllowed, Refusal
+from falcongate.exchange import Exchange
+from falcongate.middleware.response_headers import as_wsgi
+from falcongate.routing.path import normal_form, origin_form, split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import falcon
+
+    from falcongate.middleware.caller_address import TrustedProxies
+    from falcongate.middleware.request_id import RequestIds
+    from falcongate.middleware.response_headers import ResponseHeaders
+    from falcongate.wire.channel import Channel
+
+EXCHANGE: Final = "falcongate.exchange"
+"""Where a request's Exchange is found in its WSGI environ."""
+
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_NEVER_FORWARDED: Final = frozenset(("CONNECT", "TRACE"))
+
+
+class Context:
+    """The WSGI application around Falcon's. `report` is called once with every finished exchange."""
+
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        *,
+        request_ids: RequestIds,
+        proxies: TrustedProxies,
+        headers: ResponseHeaders,
+        report: Callable[[Exchange], None],
+    ) -> None:
+        self._app = app
+        self._request_ids = request_ids
+        self._proxies = proxies
+        self._headers = headers
+        self._report = report
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., object]
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        request_id = self._request_ids.for_request(environ.get("HTTP_X_REQUEST_ID"))
+        exchange = Exchange(environ, request_id, monotonic())
+        environ[EXCHANGE] = exchange
+        if exchange.refusal is None:
+            try:
+                self._understand(exchange)
+            except Refusal as refusal:
+                exchange.refusal = refusal
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            if exchange.service_head is not None:
+                begun = self._headers.of_service(exchange)
+            else:
+                begun = self._headers.of_gateway(exchange, status, headers)
+            if not exchange.status:
+                exchange.status = int(begun.status[:3])
+            # Our own server takes the lines as they are.
+            begin = environ.get("falcongate.start")
+            if begin is not None:
+                begin(begun)
+            else:
+                start_response(begun.status, as_wsgi(begun), exc_info)
+
+        body = self._app(environ, start)
+        if hasattr(body, "relay_to"):
+            return _RelayedAnswer(exchange, body, self._report)
+        return _Answer(exchange, body, self._report)
+
+    def _understand(self, exchange: Exchange) -> None:
+        """Host, address and path: one meaning each, or a refusal."""
+        environ = exchange.environ
+        host = environ.get("HTTP_HOST")
+        if host is None:
+            if environ["SERVER_PROTOCOL"] != "HTTP/1.0":
+                raise MalformedRequest("The Host header is missing.")
+            host = ""
+        elif not _HOST.fullmatch(host):
+            raise MalformedRequest("The Host header is not a host and port.")
+        exchange.host = host
+        self._proxies.identify(exchange)
+        if exchange.method in _NEVER_FORWARDED:
+            raise MethodNotAllowed(f"{exchange.method} is not allowed.")
+        target = environ["RAW_URI"].encode("latin-1")
+        if not target.startswith(b"/"):
+            target = origin_form(target, host.encode("latin-1"))
+        exchange.target = target
+        exchange.path = normal_form(split_target(target)[0])
+
+
+class _Answer:
+    """An iterable body with the end of its exchange attached."""
+
+    __slots__ = ("_body", "_exchange", "_report")
+
+    def __init__(
+        self, exchange: Exchange, body: Any, report: Callable[[Exchange], None]
+    ) -> None:
+        self._body = body
+        self._exchange = exchange
+        self._report: Callable[[Exchange], None] | None = report
+        if isinstance(body, list):
+            exchange.sent_bytes = sum(map(len, body))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """End the exchange; harmless if repeated."""
+        report, self._report = self._report, None
+        if report is None:
+            return
+        exchange = self._exchange
+        # PERF: an exchange and what it holds hold it in turn; untied, they need no garbage collector.
+        exchange.environ.pop(EXCHANGE, None)
+        on_close, exchange.on_close = exchange.on_close, None
+        if on_close is not None:
+            on_close()
+        report(exchange)
+
+
+class _RelayedAnswer(_Answer):
+    """The same for a body that moves itself."""
+
+    __slots__ = ()
+
+    def relay_to(
+        self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float
+    ) -> None:
+        """Send head and body; see RelayedBody."""
+        self._body.relay_to(channel, head, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
+
+
+class RefusedEarly:
+    """Falcon middleware that raises what was decided before Falcon was asked, and sets its path."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Raise the refusal, if there is one. Falcon routes on the same path that we judge by."""
+        del resp
+        exchange: Exchange = req.env[EXCHANGE]
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        path = exchange.path
+        req.path = path[:-1] if len(path) > 1 and path.endswith("/") else path

@@ -1,0 +1,96 @@
+"""The one place where an error becomes a response: problem details (RFC 9457).
+
+The members `error`, `details`, `service`, `request_id` and `suggestion` are what front ends of
+earlier gateways read. Nothing of the inside is shown: no address, no exception's text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import falcon
+
+from falcongate.errors import CallerLeft, GatewayError, MethodNotAllowed, NoRoute
+from falcongate.middleware.context import EXCHANGE
+
+if TYPE_CHECKING:
+    from falcongate.exchange import Exchange
+
+_log = logging.getLogger("falcongate")
+
+CALLER_LEFT_STATUS: Final = 499
+"""What the log says of a caller that closed its connection before it was answered."""
+
+
+def add_error_handlers(app: falcon.App[Any, Any]) -> None:
+    """Make `app` answer every error as a problem document."""
+    app.add_error_handler(Exception, _answer_defect)
+    app.add_error_handler(falcon.HTTPError, _answer_falcon)
+    app.add_error_handler(GatewayError, _answer_error)
+    app.add_error_handler(CallerLeft, _note_left)
+
+
+def _answer_error(req: falcon.Request, resp: falcon.Response, error: GatewayError, params: object) -> None:
+    del params
+    exchange: Exchange = req.env[EXCHANGE]
+    exchange.problem = error.problem
+    exchange.service_head = None
+    resp.stream = None
+    resp.status = error.status
+    resp.content_type = "application/problem+json"
+    resp.data = render_problem(error, exchange)
+    resp.set_header("Cache-Control", "no-store")
+    resp.set_header("Proxy-Status", f"falcongate; error={error.proxy_status}")
+    if error.retry_after_s is not None:
+        resp.set_header("Retry-After", str(error.retry_after_s))
+    for name, value in error.headers:
+        resp.set_header(name, value)
+    if error.closes:
+        req.env["falcongate.close"] = True
+
+
+def _answer_falcon(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
+    ours: GatewayError
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        allow = dict(error.headers or {}).get("Allow", "")
+        ours = MethodNotAllowed(headers=(("Allow", allow),))
+    elif error.status_code == 404:
+        ours = NoRoute()
+    else:
+        ours = GatewayError()
+        ours.status = error.status_code
+    _answer_error(req, resp, ours, params)
+
+
+def _note_left(req: falcon.Request, resp: falcon.Response, error: CallerLeft, params: object) -> None:
+    del resp, params
+    exchange: Exchange = req.env[EXCHANGE]
+    exchange.status = CALLER_LEFT_STATUS
+    exchange.failure_reason = f"the caller left: {error}"
+    if exchange.caller_channel is not None:
+        exchange.caller_channel.abandon()
+
+
+def _answer_defect(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
+    exchange: Exchange = req.env[EXCHANGE]
+    _log.error("Request %s met a defect of the gateway", exchange.request_id, exc_info=error)
+    _answer_error(req, resp, GatewayError(), params)
+
+
+def render_problem(error: GatewayError, exchange: Exchange) -> bytes:
+    """The document that tells the caller what was wrong and what to do."""
+    document = {
+        "type": f"/problems/{error.problem}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": f"/requests/{exchange.request_id}",
+        "error": error.title,
+        "details": error.detail,
+        "service": exchange.service or None,
+        "request_id": exchange.request_id,
+        "suggestion": error.suggestion,
+    }
+    return json.dumps(document).encode()

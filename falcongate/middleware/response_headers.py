@@ -1,0 +1,150 @@
+"""The headers of every answer: the service's own, less what is ours to say, and ours."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from falcongate.middleware.cors import CORS_PREFIX
+from falcongate.wire.fields import Start, lines_of
+
+if TYPE_CHECKING:
+    from falcongate.config.settings import GatewaySettings, SecurityHeaderSettings
+    from falcongate.exchange import Exchange
+    from falcongate.middleware.cors import Cors
+    from falcongate.wire.fields import Field
+
+_PASS, _DROP, _SECURITY, _LENGTH, _DATE = range(5)
+_MAX_KNOWN_NAMES: Final = 1_024
+
+
+class _Kinds(dict[bytes, int]):
+    """What is done with a service's field, by its name.
+
+    PERF: a name is looked at once; bounded, as services choose the names.
+    """
+
+    def __init__(self, *, replaces_cors: bool) -> None:
+        super().__init__(
+            {
+                b"x-request-id": _DROP,
+                b"x-gateway-request-id": _DROP,
+                b"x-gateway-service": _DROP,
+                b"content-length": _LENGTH,
+                b"date": _DATE,
+            }
+        )
+        self._replaces_cors = replaces_cors
+
+    def __missing__(self, name: bytes) -> int:
+        kind = _DROP if self._replaces_cors and name.startswith(CORS_PREFIX) else _PASS
+        if len(self) < _MAX_KNOWN_NAMES:
+            self[name] = kind
+        return kind
+
+
+class ResponseHeaders:
+    """Made once from the settings; what it says is on the way of every answer and does not wait."""
+
+    __slots__ = ("_cors", "_has_timing", "_kinds", "_secure", "_security")
+
+    def __init__(self, settings: GatewaySettings, cors: Cors) -> None:
+        self._cors = cors
+        self._has_timing = settings.server_timing
+        self._security = _SecurityLines(settings.security_headers, is_https=False)
+        self._secure = _SecurityLines(settings.security_headers, is_https=True)
+        self._kinds = _Kinds(replaces_cors=cors.is_on)
+        for name in self._secure.lines:
+            self._kinds[name] = _DROP if settings.security_headers.override else _SECURITY
+
+    def of_service(self, exchange: Exchange) -> Start:
+        """Begin the answer that the service gave."""
+        head = exchange.service_head
+        assert head is not None  # noqa: S101  # asked only when there is one
+        lines: list[bytes] = []
+        set_by_service: set[bytes] | None = None
+        has_length = has_date = False
+        kinds = self._kinds
+        for field in head.fields:
+            kind = kinds[field.name]
+            if kind == _DROP:
+                continue
+            lines.append(field.line)
+            if kind == _LENGTH:
+                has_length = True
+            elif kind == _DATE:
+                has_date = True
+            elif kind == _SECURITY:
+                set_by_service = (set_by_service or set()) | {field.name}
+        lines.append(self._ours(exchange, set_by_service))
+        block = b"\r\n".join(lines)
+        return Start(f"{head.status} {head.reason}", block, has_length, has_date)
+
+    def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
+        """Begin an answer of our own, with what the application says of it."""
+        headers.append(("Server", "falcongate"))
+        lines = lines_of(headers)
+        lines.append(self._ours(exchange, None))
+        has_length = any(name.lower() == "content-length" for name, _ in headers)
+        return Start(status, b"\r\n".join(lines), has_length, has_date=False)
+
+    def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
+        """Our part of any head, with a line break at its end."""
+        request_id = exchange.request_id
+        text = f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
+        match = exchange.route_match
+        if match is not None:
+            text += f"X-Gateway-Service: {match.route.service}\r\n"
+        if self._has_timing:
+            text += _timing(exchange)
+        security = self._secure if exchange.scheme == "https" else self._security
+        return b"".join(
+            (
+                text.encode("latin-1"),
+                self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
+                security.without(set_by_service) if set_by_service else security.block,
+            )
+        )
+
+
+class _SecurityLines:
+    """The security headers as they are sent. `lines` are by lower-case name, `block` is all of them."""
+
+    __slots__ = ("block", "lines")
+
+    def __init__(self, settings: SecurityHeaderSettings, *, is_https: bool) -> None:
+        fields = (
+            ("Strict-Transport-Security", settings.strict_transport_security if is_https else ""),
+            ("X-Content-Type-Options", settings.content_type_options),
+            ("X-Frame-Options", settings.frame_options),
+            ("Content-Security-Policy", settings.content_security_policy),
+            ("Referrer-Policy", settings.referrer_policy),
+        )
+        self.lines = {
+            name.lower().encode("latin-1"): f"{name}: {value}\r\n".encode("latin-1")
+            for name, value in fields
+            if value
+        }
+        self.block = self.without(set())
+
+    def without(self, names: set[bytes]) -> bytes:
+        """The lines but for those that the service has set itself."""
+        return b"".join([line for name, line in self.lines.items() if name not in names])
+
+
+def _timing(exchange: Exchange) -> str:
+    """The gateway's and the service's share so far, in milliseconds (W3C Server Timing)."""
+    total_ms = (monotonic() - exchange.started) * 1000
+    service_ms = exchange.service_s * 1000
+    if not service_ms:
+        return f"Server-Timing: gateway;dur={total_ms:.1f}\r\n"
+    return f"Server-Timing: gateway;dur={total_ms - service_ms:.1f}, service;dur={service_ms:.1f}\r\n"
+
+
+def as_wsgi(start: Start) -> list[tuple[str, str]]:
+    """The header lines for servers that know nothing better than WSGI."""
+    headers = []
+    for line in start.block.decode("latin-1").split("\r\n")[:-1]:
+        name, _, value = line.partition(":")
+        headers.append((name, value.strip(" \t")))
+    return headers

@@ -1,0 +1,68 @@
+"""What the gateway knows of itself and of its services; it never waits for one of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import falcon
+
+from falcongate import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from falcongate.upstream.targets import Targets
+
+
+class Health:
+    """`GET /health`: the whole document.
+
+    `redis_state` answers `connected`, `unreachable` or `not configured`, from memory.
+    """
+
+    def __init__(self, services: dict[str, Targets], redis_state: Callable[[], str]) -> None:
+        self._services = services
+        self._redis_state = redis_state
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200 whatever the services do: the gateway itself can serve."""
+        del req
+        services = {name: _state_of(targets) for name, targets in self._services.items()}
+        redis = self._redis_state()
+        is_degraded = "unreachable" in services.values() or redis == "unreachable"
+        resp.media = {
+            "status": "degraded" if is_degraded else "healthy",
+            "service": "falcongate",
+            "version": __version__,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "dependencies": {"redis": redis, **services},
+            "circuit_breaker": {},
+        }
+        resp.cache_control = ("no-store",)
+
+    on_head = on_get
+
+
+class Alive:
+    """`GET /health/live` and `/health/ready`: this process takes requests.
+
+    A worker that drains has closed its listening socket, so being asked at all is the answer.
+    """
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200 and one word."""
+        del req
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = "ok\n"
+        resp.cache_control = ("no-store",)
+
+    on_head = on_get
+
+
+def _state_of(targets: Targets) -> str:
+    """What the last attempts of this worker found, without asking anybody."""
+    found = {target.is_reachable for target in targets.all}
+    if True in found:
+        return "reachable" if False not in found else "partly reachable"
+    return "unreachable" if False in found else "not asked yet"

@@ -1,0 +1,36 @@
+"""The door to the services: the way of a request on one screen.
+
+The steps and their numbers are those of `docs/architecture.md`. It orders them and holds no rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from falcongate.middleware.context import EXCHANGE
+
+if TYPE_CHECKING:
+    import falcon
+
+    from falcongate.exchange import Exchange
+    from falcongate.routing.table import RouteTable
+    from falcongate.upstream.forward import Forwarder
+
+
+class Proxy:
+    """The resource behind every path that is not the gateway's own."""
+
+    def __init__(self, routes: RouteTable, forwarder: Forwarder) -> None:
+        self._routes = routes
+        self._forwarder = forwarder
+
+    def on_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer any method: send the request to its service and the answer's body on its way."""
+        exchange: Exchange = req.env[EXCHANGE]
+        # 3. routing: whose request it is.
+        exchange.route_match = match = self._routes.match(exchange.path)
+        # 5. upstream: to the service, until the head of its answer is here.
+        body = self._forwarder.forward(exchange, match)
+        # 6. and 7. the body is relayed by the server; with its close the attempt ends.
+        exchange.on_close = body.close
+        resp.stream = body

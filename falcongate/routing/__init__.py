@@ -1,0 +1,1 @@
+"""Whose request it is: a safe path, and the route it leads to. Pure; nothing here waits."""

@@ -1,0 +1,1 @@
+"""To the service and back: target, connection, head, bodies. It decides no policy but to retry."""

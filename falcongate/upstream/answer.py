@@ -1,0 +1,114 @@
+"""The head of a service's answer: one meaning, or the service spoke nonsense.
+
+Pure: bytes in, values out. Services are not trusted to speak HTTP: what would let one answer
+reach into the next, or into a field of ours, is refused here (RFC 9112, 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens, fields_of, known_fields
+from falcongate.wire.framing import FramingError, parse_content_length
+
+MAX_ANSWER_HEAD_BYTES: Final = 65_536
+MAX_ANSWER_FIELDS: Final = 256
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+_LENGTH, _CODING, _CONNECTION, _DROP = range(4)
+_KINDS: Final = dict.fromkeys(HOP_BY_HOP, _DROP) | {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+}
+_ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+
+
+class ServiceNonsense(ValueError):
+    """The head has no meaning, or more than one."""
+
+
+class AnswerHead:
+    """What the head says. `fields` are those for the caller, in their order.
+
+    `length` is in bytes, None without a Content-Length. `may_stay` says whether the connection
+    can carry another request after the body.
+    """
+
+    __slots__ = ("fields", "is_chunked", "length", "may_stay", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, *, is_http11: bool) -> None:
+        self.status = status
+        self.reason = reason.decode("latin-1")
+        self.may_stay = is_http11
+        self.fields: list[Field] = []
+        self.length: int | None = None
+        self.is_chunked = False
+
+
+def parse_answer(data: bytes) -> AnswerHead:
+    """Read a whole head, from the status line to the empty line. Raises ServiceNonsense."""
+    line = _STATUS_LINE.match(data)
+    if line is None:
+        raise ServiceNonsense("no status line of HTTP/1")
+    fields = known_fields(data)
+    if fields is None:
+        _judge(data)
+        fields = fields_of(data)
+    if len(fields) > MAX_ANSWER_FIELDS:
+        raise ServiceNonsense("too many fields")
+    head = AnswerHead(int(line[2]), line[3] or b"", is_http11=line[1] == b"1")
+    try:
+        _sort(head, fields)
+    except FramingError as error:
+        raise ServiceNonsense(str(error)) from None
+    if head.is_chunked and (head.length is not None or line[1] == b"0"):
+        raise ServiceNonsense("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+    return head
+
+
+def _judge(data: bytes) -> None:
+    """Have llhttp accept or refuse a head. It judges; taking apart is cheaper in one go."""
+    parser = HttpResponseParser(_NoCallbacks)
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError as error:
+        raise ServiceNonsense(str(error)) from None
+
+
+class _NoCallbacks:
+    """What httptools asks a protocol for; absent attributes would cost it an exception each."""
+
+    on_status = on_header = on_headers_complete = on_body = None
+    on_message_begin = on_message_complete = on_chunk_header = on_chunk_complete = None
+
+
+def _sort(head: AnswerHead, fields: list[Field]) -> None:
+    """Tell framing and hop-by-hop fields from those that are for the caller."""
+    nominated: frozenset[bytes] = frozenset()
+    for field in fields:
+        kind = _KINDS.get(field.name)
+        if kind is None:
+            head.fields.append(field)
+        elif kind == _LENGTH:
+            if head.length is not None:
+                raise FramingError("two Content-Length fields")
+            head.length = parse_content_length(field.value)
+            head.fields.append(field)
+        elif kind == _CODING:
+            if head.is_chunked or field.value.lower() != b"chunked":
+                raise FramingError("a transfer coding other than chunked")
+            head.is_chunked = True
+        elif kind == _CONNECTION and field.value != b"keep-alive":
+            nominated |= connection_tokens(field.value)
+        elif kind == _CONNECTION:
+            head.may_stay = True
+    if nominated:
+        # RFC 9112, 9.3: HTTP/1.1 stays unless told to close, HTTP/1.0 closes unless told to stay.
+        head.may_stay = b"close" not in nominated and (head.may_stay or b"keep-alive" in nominated)
+        if not nominated <= _ORDINARY_TOKENS:
+            head.fields = [field for field in head.fields if field.name not in nominated]

@@ -1,0 +1,248 @@
+"""One attempt at one target: a connection, the request out, the head of the answer in."""
+
+from __future__ import annotations
+
+import re
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from falcongate.errors import (
+    ANSWER_TIMEOUT,
+    BROKE_OFF,
+    NOT_HTTP,
+    AttemptFailure,
+    FailureKind,
+    Stage,
+)
+from falcongate.upstream.answer import (
+    MAX_ANSWER_HEAD_BYTES,
+    AnswerHead,
+    ServiceNonsense,
+    parse_answer,
+)
+from falcongate.upstream.relay import CallerWatch, Pace, Pipes, SinkFailed
+from falcongate.upstream.service_body import ServiceBody
+from falcongate.wire.body import Body
+from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
+
+if TYPE_CHECKING:
+    from falcongate.exchange import Exchange
+    from falcongate.routing.table import Match
+    from falcongate.upstream.connection import ServiceConnection
+    from falcongate.upstream.targets import Target
+    from falcongate.upstream.upload import Upload
+
+_FOREVER_S: Final = float("inf")
+_MAX_INTERIM_ANSWERS: Final = 16
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+
+class Attempt:
+    """What is the same for every target that one request is tried at."""
+
+    __slots__ = (
+        "_body_idle_timeout_s",
+        "_deadline",
+        "_exchange",
+        "_fields",
+        "_is_reused",
+        "_match",
+        "_pipes",
+        "_request_line",
+        "_upload",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        match: Match,
+        upload: Upload,
+        *,
+        request_line: bytes,
+        fields: bytes,
+        body_idle_timeout_s: float,
+        pipes: Pipes,
+    ) -> None:
+        self._exchange = exchange
+        self._match = match
+        self._upload = upload
+        self._request_line = request_line
+        self._fields = fields
+        self._body_idle_timeout_s = body_idle_timeout_s
+        self._pipes = pipes
+        self._deadline = exchange.started + match.route.settings.total_timeout_s
+        self._is_reused = False
+
+    def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody:
+        """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
+        self._exchange.attempts += 1
+        self._exchange.target_used = target.url
+        target.in_flight += 1
+        try:
+            connection = target.pool.take(
+                min(self._match.route.settings.pool_wait_s, self._seconds_left())
+            )
+            try:
+                return self._on(connection, target, needs_fresh_connection=needs_fresh_connection)
+            except BaseException:
+                connection.close()
+                target.pool.give(connection)
+                raise
+        except BaseException:
+            target.in_flight -= 1
+            raise
+
+    def _on(
+        self, connection: ServiceConnection, target: Target, *, needs_fresh_connection: bool
+    ) -> ServiceBody:
+        service = self._match.route.settings
+        if needs_fresh_connection:
+            connection.close()
+        self._is_reused = connection.channel is not None
+        if connection.channel is None:
+            target.pool.open(connection, min(service.connect_timeout_s, self._seconds_left()))
+        channel = connection.channel
+        assert channel is not None  # noqa: S101  # `open` has made it or raised
+        sent_at = self._send(channel, target)
+        head = self._await_answer(channel, sent_at)
+        self._exchange.service_s = monotonic() - sent_at
+        target.is_reachable = True
+        return self._take_answer(head, channel, target, connection)
+
+    def _send(self, channel: Channel, target: Target) -> float:
+        """Send the request; answer when its last byte was out, in monotonic seconds."""
+        upload, service = self._upload, self._match.route.settings
+        data = b"".join((self._request_line, target.host_field, b"\r\n", self._fields, upload.first_bytes()))
+        pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
+        try:
+            sent = channel.send_now(data)
+        except OSError as error:
+            # Not one byte was taken: the connection had ended before.
+            raise self._failure(
+                BROKE_OFF, Stage.SEND_HEAD, str(error), may_have_acted=False
+            ) from error
+        try:
+            if sent < len(data):
+                channel.send_all(data[sent:], service.idle_timeout_s, self._deadline)
+            if not upload.is_done:
+                self._exchange.received_bytes += upload.send_rest(channel, pace, self._pipes)
+        except TimedOut:
+            raise self._failure(ANSWER_TIMEOUT, Stage.SEND_HEAD, "it took nothing") from None
+        except SinkFailed as failure:
+            if failure.timed_out:
+                raise self._failure(ANSWER_TIMEOUT, Stage.SEND_BODY, str(failure)) from failure
+            # A service may answer, then close without reading on; that answer is worth having.
+        except OSError:
+            pass  # likewise
+        return monotonic()
+
+    def _await_answer(self, channel: Channel, sent_at: float) -> AnswerHead:
+        """The final head, with interim ones passed on or dropped before it (RFC 9110, 15.2)."""
+        deadline = min(sent_at + self._match.timeout_s, self._deadline)
+        channel_of_caller = self._exchange.caller_channel
+        caller = None
+        if channel_of_caller is not None and self._upload.is_done:
+            caller = CallerWatch(channel_of_caller)
+        for _ in range(_MAX_INTERIM_ANSWERS):
+            head = self._receive_head(channel, deadline, caller)
+            if head.status >= 200:
+                return head
+            if head.status == 101:
+                break
+            if head.status == 103:
+                self._pass_hints(head)
+        raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "too many interim answers, or 101 unasked")
+
+    def _receive_head(
+        self, channel: Channel, deadline: float, caller: CallerWatch | None
+    ) -> AnswerHead:
+        while (end := channel.buffer.find(b"\r\n\r\n") + 4) < 4:
+            if channel.buffer:
+                self._refuse_nonsense(channel.buffer)
+            try:
+                timeout_s = time_left(_FOREVER_S, deadline)
+                if caller is not None:
+                    caller.wait(channel, timeout_s)
+                else:
+                    channel.wait_readable(timeout_s)
+                data = channel.receive_now(RECEIVE_BYTES)
+            except TimedOut:
+                raise self._failure(ANSWER_TIMEOUT, Stage.AWAIT_HEAD, "no answer in time") from None
+            except OSError as error:
+                raise self._broke_off(channel, str(error)) from error
+            if data == b"":
+                raise self._broke_off(channel, "closed without an answer")
+            channel.buffer += data or b""
+        data = channel.buffer[:end]
+        channel.buffer = channel.buffer[end:]
+        try:
+            if end > MAX_ANSWER_HEAD_BYTES:
+                raise ServiceNonsense("the head is too long")
+            return parse_answer(data)
+        except ServiceNonsense as error:
+            raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, str(error)) from error
+
+    def _refuse_nonsense(self, data: bytes) -> None:
+        """Do not wait for the rest of what can no longer become a head."""
+        if len(data) > MAX_ANSWER_HEAD_BYTES:
+            raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "the head is too long")
+        if not data.startswith(b"HTTP/1."[: len(data)]) or _BARE_LF.search(data):
+            raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "the answer is not HTTP/1")
+
+    def _take_answer(
+        self, head: AnswerHead, channel: Channel, target: Target, connection: ServiceConnection
+    ) -> ServiceBody:
+        exchange = self._exchange
+        is_bodiless = exchange.method == "HEAD" or head.status in (204, 304)
+        if head.status == 204 and head.length is not None:
+            # RFC 9110, 8.6: a 204 has no length; passed on, some readers would wait for it.
+            head.fields = [field for field in head.fields if field.name != b"content-length"]
+        exchange.service_head = head
+        body = Body(
+            channel,
+            length=0 if is_bodiless else head.length,
+            is_chunked=head.is_chunked and not is_bodiless,
+        )
+        return ServiceBody(
+            exchange,
+            body,
+            target=target,
+            connection=connection,
+            may_stay=head.may_stay and self._upload.is_done and not body.is_until_close,
+            idle_timeout_s=self._match.route.settings.idle_timeout_s,
+            deadline=self._deadline,
+            pipes=self._pipes,
+        )
+
+    def _pass_hints(self, head: AnswerHead) -> None:
+        send_early_hints = self._exchange.environ.get("wsgi.early_hints")
+        if send_early_hints is not None:
+            send_early_hints(
+                [(field.name.decode("latin-1"), field.text) for field in head.fields]
+            )
+
+    def _broke_off(self, channel: Channel, reason: str) -> AttemptFailure:
+        return self._failure(BROKE_OFF, Stage.AWAIT_HEAD, reason, is_stale=not channel.buffer)
+
+    def _failure(
+        self,
+        kind: FailureKind,
+        stage: Stage,
+        reason: str,
+        *,
+        may_have_acted: bool = True,
+        is_stale: bool = False,
+    ) -> AttemptFailure:
+        return AttemptFailure(
+            kind,
+            stage=stage,
+            may_have_acted=may_have_acted,
+            is_stale=is_stale and self._is_reused,
+            reason=reason,
+        )
+
+    def _seconds_left(self) -> float:
+        try:
+            return time_left(_FOREVER_S, self._deadline)
+        except TimedOut:
+            raise self._failure(ANSWER_TIMEOUT, Stage.CONNECT, "no time left", may_have_acted=False) from None

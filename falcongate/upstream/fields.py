@@ -1,0 +1,139 @@
+"""The header fields that a service is sent: the caller's own, less what must not pass, and ours.
+
+Pure. Which route a request has and who is trusted was decided before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens
+
+if TYPE_CHECKING:
+    from falcongate.exchange import Exchange
+    from falcongate.routing.table import Route
+
+# Host, length and Expect are said anew for this hop; the X-Gateway fields are ours to say.
+# SECURITY: the rest would let a caller name another path or address to a service that believes it.
+_OURS: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"expect",
+        b"http2-settings",
+        b"x-request-id",
+        b"x-gateway-request-id",
+        b"x-gateway-service",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-original-uri",
+        b"x-original-host",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"true-client-ip",
+        b"script-name",
+        b"path-info",
+        b"forwarded",
+    )
+)
+_PROTECTED: Final = frozenset(
+    (b"host", b"authorization", b"cookie", b"content-length", b"x-request-id", b"traceparent", b"via")
+)
+"""Fields that a caller cannot have removed by naming them in `Connection` (RFC 9110, 7.6.1)."""
+
+_ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
+_PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE = range(5)
+_MAX_KNOWN_NAMES: Final = 1_024
+
+
+class _Kinds(dict[bytes, int]):
+    """What is done with a field, by its name.
+
+    PERF: a name is looked at once; bounded, as callers choose the names.
+    """
+
+    def __missing__(self, name: bytes) -> int:
+        is_ours = name in HOP_BY_HOP or name in _OURS or name.startswith((b"x-forwarded-", b"proxy"))
+        kind = _DROP if is_ours else _PASS
+        if len(self) < _MAX_KNOWN_NAMES:
+            self[name] = kind
+        return kind
+
+
+_kinds: Final = _Kinds(
+    {b"connection": _CONNECTION, b"authorization": _CREDENTIAL, b"cookie": _COOKIE}
+)
+
+
+def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
+    """A Cookie value without the cookies of these names; the others stay as they were."""
+    pairs = [pair for pair in value.split(b";") if pair.partition(b"=")[0].strip() not in names]
+    return b";".join(pairs).strip()
+
+
+def _end_to_end(
+    fields: list[Field], *, is_public: bool, credential_cookies: frozenset[bytes]
+) -> bytes:
+    """The lines of the caller's fields that are for the service, with their line breaks."""
+    lines = []
+    nominated: frozenset[bytes] = frozenset()
+    for field in fields:
+        kind = _kinds[field.name]
+        if kind == _PASS:
+            lines.append(field.line)
+        elif kind == _CONNECTION:
+            nominated |= connection_tokens(field.value)
+        elif kind != _DROP:
+            if not is_public:
+                lines.append(field.line)
+            elif kind == _COOKIE and (cookies := without_cookies(field.value, credential_cookies)):
+                lines.append(b"Cookie: " + cookies)
+    if not nominated <= _ORDINARY_TOKENS:
+        removed = nominated - _PROTECTED
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in removed]
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
+def render_fields(
+    exchange: Exchange, route: Route, credential_cookies: frozenset[bytes], framing: bytes
+) -> bytes:
+    """All fields behind `Host` for the service, with the empty line at the end.
+
+    `framing` is the field that says how long the body is, with its line break, or b"".
+    """
+    match = exchange.route_match
+    block = exchange.block
+    if match is not None and match.is_public:
+        own = _end_to_end(block.fields, is_public=True, credential_cookies=credential_cookies)
+    else:
+        if block.forwarded is None:
+            block.forwarded = _end_to_end(block.fields, is_public=False, credential_cookies=frozenset())
+        own = block.forwarded
+    environ = exchange.environ if exchange.is_from_trusted_proxy else {}
+    peer = exchange.peer_address
+    host = exchange.host
+    request_id = exchange.request_id
+    port = host.rpartition(":")[2] if not host.endswith("]") and ":" in host else ""
+    if not port.isdigit():
+        port = "443" if exchange.scheme == "https" else "80"
+    before = environ.get("HTTP_X_FORWARDED_FOR")
+    ours = (
+        f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
+        f"X-Gateway-Service: {route.service}\r\n"
+        f"X-Forwarded-For: {f'{before}, {peer}' if before else peer}\r\n"
+        f"X-Forwarded-Host: {host}\r\nX-Forwarded-Proto: {exchange.scheme}\r\n"
+        f"X-Forwarded-Port: {port}\r\nVia: 1.1 falcongate\r\n"
+    )
+    if route.settings.forwarded_header:
+        element = _forwarded_element(peer, host, exchange.scheme)
+        before = environ.get("HTTP_FORWARDED")
+        ours += f"Forwarded: {f'{before}, {element}' if before else element}\r\n"
+    return b"%b%b%b\r\n" % (own, ours.encode("latin-1"), framing)
+
+
+def _forwarded_element(peer: str, host: str, scheme: str) -> str:
+    """Our hop in `Forwarded` (RFC 7239, 4): values with a colon are quoted, IPv6 is bracketed."""
+    node = f'"[{peer}]"' if ":" in peer else peer or "unknown"
+    shown_host = f'"{host}"' if ":" in host else host
+    return f"for={node};host={shown_host};proto={scheme}" if host else f"for={node};proto={scheme}"

@@ -1,0 +1,324 @@
+"""A body from one channel into another, without being held: back-pressure and cuts both ways.
+
+Nothing here reads more than it can pass on. Large bodies of known length are moved by the
+kernel. Who is to blame for an end before time is said by the exception; what follows from it is
+decided by the caller of this room.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from gevent import getcurrent
+
+from falcongate.errors import CallerLeft
+from falcongate.wire.body import BodyCutShort
+from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left, wait_first
+from falcongate.wire.framing import LAST_CHUNK, chunk_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from falcongate.wire.body import Body
+    from falcongate.wire.channel import Channel
+
+# PERF: below this a pipe costs more than it saves; above, splice halves the CPU per byte.
+_SPLICE_FROM_BYTES: Final = 131_072
+_PIPE_BYTES: Final = 1_048_576
+_SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+_MAX_IDLE_PIPES: Final = 16
+_MAX_READ_AHEAD_BYTES: Final = 65_536
+
+
+class SourceFailed(Exception):
+    """The side that sends the body stopped or broke off before its end."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+
+
+class SinkFailed(Exception):
+    """The side that the body is for takes no more of it."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+
+
+class BodyOverLimit(Exception):
+    """The body turned out larger than it may be."""
+
+
+class Pace(NamedTuple):
+    """How long a relay may take: pauses of each side in seconds, the end in monotonic seconds."""
+
+    source_idle_s: float
+    sink_idle_s: float
+    deadline: float
+
+
+class _CallerStirred(Exception):
+    """The caller sent something or closed while its answer was waited for."""
+
+
+class CallerWatch:
+    """Notices that the caller leaves while nothing is being sent to it.
+
+    What it sends meanwhile is its next request; it is read ahead up to a bound and kept.
+    """
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def wait(self, service: Channel, timeout_s: float) -> None:
+        """Wait until `service` can be read. Raises TimedOut and CallerLeft."""
+        caller = self._channel
+        if not caller.has_early:
+            caller.watch()
+        while True:
+            if caller.has_early:
+                self._look()
+            # PERF: the caller's watcher runs anyway; this costs nothing unless it fires.
+            caller.on_early = partial(getcurrent().throw, _CallerStirred)
+            try:
+                service.wait_readable(timeout_s)
+            except _CallerStirred:
+                continue
+            finally:
+                caller.on_early = None
+            return
+
+    def _look(self) -> None:
+        caller = self._channel
+        try:
+            data = caller.receive_now(RECEIVE_BYTES)
+        except OSError as error:
+            raise CallerLeft(str(error)) from error
+        if data == b"":
+            raise CallerLeft("it closed its connection")
+        if data:
+            caller.buffer += data
+        caller.has_early = False
+        if len(caller.buffer) <= _MAX_READ_AHEAD_BYTES:
+            caller.watch()
+
+
+class Pipes:
+    """Pipes for splicing, kept for reuse while they are empty."""
+
+    __slots__ = ("_idle",)
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[int, int]] = []
+
+    def take(self) -> tuple[int, int]:
+        """The reading and the writing end of an empty pipe."""
+        if self._idle:
+            return self._idle.pop()
+        ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except PermissionError:
+            pass  # the system's share of pipe memory is used up: the default size works, slower
+        return ends
+
+    def give(self, ends: tuple[int, int], *, is_empty: bool) -> None:
+        """Give a pipe back; one with bytes left in it is closed."""
+        if is_empty and len(self._idle) < _MAX_IDLE_PIPES:
+            self._idle.append(ends)
+        else:
+            os.close(ends[0])
+            os.close(ends[1])
+
+
+class Relay:
+    """One body on its way from `source` to `sink`.
+
+    What arrives on `interrupt` ends the relay early: a service that answers before it has the whole
+    upload. `caller` watches for the caller's leaving while the source is waited for.
+    """
+
+    __slots__ = (
+        "_caller",
+        "_interrupt",
+        "_is_chunked",
+        "_max_bytes",
+        "_pace",
+        "_pipes",
+        "_sink",
+        "_source",
+        "moved_bytes",
+    )
+
+    def __init__(
+        self,
+        source: Body,
+        sink: Channel,
+        *,
+        is_chunked: bool,
+        pace: Pace,
+        pipes: Pipes,
+        interrupt: Channel | None = None,
+        caller: CallerWatch | None = None,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._is_chunked = is_chunked
+        self._pace = pace
+        self._pipes = pipes
+        self._interrupt = interrupt
+        self._caller = caller
+        self._max_bytes = max_bytes
+        self.moved_bytes = 0
+
+    def run(self, first: bytes) -> bool:
+        """Send `first` as it is, then the body. False if it was interrupted.
+
+        Raises SourceFailed, SinkFailed, BodyOverLimit and CallerLeft.
+        """
+        source, pending = self._source, first
+        while not source.is_complete:
+            if self._can_splice():
+                if (pending and not self._send(pending)) or not self._splice():
+                    return False
+                pending = b""
+                continue
+            piece = self._receive_now()
+            if piece is None:
+                if pending and not self._send(pending):
+                    return False
+                pending = b""
+                if not self._wait_for_source():
+                    return False
+                continue
+            if piece:
+                self._count(len(piece))
+                pending += chunk_of(piece) if self._is_chunked else piece
+            if pending and not source.is_complete:
+                if not self._send(pending):
+                    return False
+                pending = b""
+        if self._is_chunked:
+            pending += LAST_CHUNK
+        return not pending or self._send(pending)
+
+    def _can_splice(self) -> bool:
+        source = self._source
+        return (
+            not self._is_chunked
+            and source.remaining is not None
+            and source.remaining >= _SPLICE_FROM_BYTES
+            and not source.channel.buffer
+            and source.channel.spliceable
+            and self._sink.spliceable
+        )
+
+    def _receive_now(self) -> bytes | None:
+        try:
+            return self._source.receive_now()
+        except (BodyCutShort, OSError) as error:
+            raise SourceFailed(str(error)) from error
+
+    def _count(self, moved: int) -> None:
+        self.moved_bytes += moved
+        if self._max_bytes is not None and self.moved_bytes > self._max_bytes:
+            raise BodyOverLimit
+
+    def _wait_for_source(self) -> bool:
+        source = self._source.channel
+        try:
+            timeout_s = time_left(self._pace.source_idle_s, self._pace.deadline)
+            if self._caller is not None:
+                self._caller.wait(source, timeout_s)
+                return True
+            return self._wait(source.readable, timeout_s)
+        except TimedOut:
+            raise SourceFailed("it paused for too long", timed_out=True) from None
+
+    def _wait_for_sink(self) -> bool:
+        try:
+            return self._wait(self._sink.writable, time_left(self._pace.sink_idle_s, self._pace.deadline))
+        except TimedOut:
+            raise SinkFailed("it took nothing for too long", timed_out=True) from None
+
+    def _wait(self, watcher: Any, timeout_s: float) -> bool:
+        """Wait for `watcher`; False if there is something to read on `interrupt` before."""
+        interrupt = self._interrupt
+        if interrupt is None:
+            wait_first(((watcher, True),), timeout_s)
+            return True
+        while not wait_first(((watcher, True), (interrupt.readable, False)), timeout_s):
+            # TLS makes a socket readable for reasons of its own, which are no answer.
+            try:
+                data = interrupt.receive_now(RECEIVE_BYTES)
+            except OSError:
+                return False
+            if data is not None:
+                interrupt.buffer += data
+                return False
+        return True
+
+    def _send(self, data: bytes) -> bool:
+        try:
+            sent = self._sink.send_now(data)
+            if sent == len(data):
+                return True
+            rest = memoryview(data)[sent:]
+            while rest:
+                if not self._wait_for_sink():
+                    return False
+                rest = rest[self._sink.send_now(rest) :]
+        except OSError as error:
+            raise SinkFailed(str(error)) from error
+        return True
+
+    def _splice(self) -> bool:
+        """Move what remains of the source through a pipe."""
+        source = self._source
+        ends = self._pipes.take()
+        in_pipe = 0
+        try:
+            while source.remaining:
+                in_pipe = self._fill_pipe(ends[1], source.remaining)
+                if not in_pipe:
+                    if not self._wait_for_source():
+                        return False
+                    continue
+                self._count(in_pipe)
+                while in_pipe:
+                    emptied = self._empty_pipe(ends[0], in_pipe)
+                    in_pipe -= emptied
+                    if not emptied and not self._wait_for_sink():
+                        return False
+        finally:
+            self._pipes.give(ends, is_empty=not in_pipe)
+        return True
+
+    def _fill_pipe(self, pipe: int, remaining: int) -> int:
+        channel = self._source.channel
+        try:
+            moved = os.splice(channel.fileno(), pipe, min(remaining, _PIPE_BYTES), flags=_SPLICE_FLAGS)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise SourceFailed(str(error)) from error
+        try:
+            self._source.count_moved(moved)
+        except BodyCutShort as error:
+            raise SourceFailed(str(error)) from error
+        return moved
+
+    def _empty_pipe(self, pipe: int, in_pipe: int) -> int:
+        try:
+            return os.splice(pipe, self._sink.fileno(), in_pipe, flags=_SPLICE_FLAGS)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise SinkFailed(str(error)) from error

@@ -1,0 +1,147 @@
+"""The body of a service's answer, on its way to the caller, and the end of the attempt with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from falcongate.errors import CallerLeft, ResponseTruncated
+from falcongate.upstream.relay import CallerWatch, Pace, Pipes, Relay, SinkFailed, SourceFailed
+from falcongate.wire.body import BodyCutShort
+from falcongate.wire.channel import TimedOut, time_left
+from falcongate.wire.framing import LAST_CHUNK, chunk_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from falcongate.exchange import Exchange
+    from falcongate.upstream.connection import ServiceConnection
+    from falcongate.upstream.targets import Target
+    from falcongate.wire.body import Body
+    from falcongate.wire.channel import Channel
+
+
+class ServiceBody:
+    """Gives its connection back when it is complete or closed, whichever comes first.
+
+    `data` is what had arrived together with the head. Must be closed, like any WSGI iterable.
+    """
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_data",
+        "_deadline",
+        "_exchange",
+        "_idle_timeout_s",
+        "_may_stay",
+        "_pipes",
+        "_target",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        body: Body,
+        *,
+        target: Target,
+        connection: ServiceConnection,
+        may_stay: bool,
+        idle_timeout_s: float,
+        deadline: float,
+        pipes: Pipes,
+    ) -> None:
+        self._exchange = exchange
+        self._body = body
+        self._target = target
+        self._connection: ServiceConnection | None = connection
+        self._may_stay = may_stay
+        self._idle_timeout_s = idle_timeout_s
+        self._deadline = deadline
+        self._pipes = pipes
+        try:
+            self._data = body.take_buffered()
+        except BodyCutShort:
+            # The head is good, so the caller gets it; the cut is shown where the body breaks.
+            self._data = b""
+        if body.is_complete:
+            # Others may use the connection while a slow caller still takes these bytes.
+            self._release()
+
+    def relay_to(
+        self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float
+    ) -> None:
+        """Send `head` and the body. Raises ResponseTruncated, or CallerLeft if nobody takes it."""
+        data, exchange = self._data, self._exchange
+        first = head
+        if data:
+            exchange.sent_bytes += len(data)
+            first += chunk_of(data) if is_chunked else data
+        try:
+            if self._body.is_complete:
+                if is_chunked:
+                    first += LAST_CHUNK
+                channel.send_all(first, send_timeout_s, self._deadline)
+            else:
+                self._relay_rest(channel, first, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
+        except ResponseTruncated:
+            raise
+        except (TimedOut, OSError, SinkFailed) as error:
+            raise CallerLeft(str(error)) from error
+
+    def _relay_rest(
+        self, channel: Channel, first: bytes, *, is_chunked: bool, send_timeout_s: float
+    ) -> None:
+        relay = Relay(
+            self._body,
+            channel,
+            is_chunked=is_chunked,
+            pace=Pace(self._idle_timeout_s, send_timeout_s, self._deadline),
+            pipes=self._pipes,
+            caller=CallerWatch(channel),
+        )
+        try:
+            relay.run(first)
+        except SourceFailed as failure:
+            raise self._truncated(str(failure)) from failure
+        finally:
+            self._exchange.sent_bytes += relay.moved_bytes
+        self._release()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body piece by piece, for servers that know nothing better."""
+        if self._data:
+            self._exchange.sent_bytes += len(self._data)
+            yield self._data
+        body = self._body
+        while not body.is_complete:
+            try:
+                piece = body.receive_now()
+                if piece is None:
+                    body.channel.wait_readable(time_left(self._idle_timeout_s, self._deadline))
+                    continue
+            except (BodyCutShort, OSError, TimedOut) as error:
+                raise self._truncated(str(error)) from error
+            self._exchange.sent_bytes += len(piece)
+            if piece:
+                yield piece
+        self._release()
+
+    def close(self) -> None:
+        """End the attempt. A connection whose body was not read to its end is closed."""
+        self._may_stay = self._may_stay and self._body.is_complete
+        self._release()
+
+    def _truncated(self, reason: str) -> ResponseTruncated:
+        self._exchange.failure_reason = f"the service's body was cut short: {reason}"
+        return ResponseTruncated(self._exchange.service)
+
+    def _release(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        self._connection = None
+        self._target.in_flight -= 1
+        # Bytes behind the body were asked for by nobody; they must not become the next answer.
+        if not self._may_stay or self._body.channel.buffer:
+            connection.close()
+        self._target.pool.give(connection)

@@ -1,0 +1,147 @@
+"""The caller's body on its way to the service.
+
+What is cut short is never sent on as if it were whole: the connection to the service is closed
+before the last byte or chunk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from falcongate.errors import BodyTooLarge, CallerLeft, CallerTimedOut, MalformedRequest
+from falcongate.upstream.relay import BodyOverLimit, Pace, Pipes, Relay, SinkFailed, SourceFailed
+from falcongate.wire.body import BodyCutShort
+from falcongate.wire.channel import RECEIVE_BYTES, TimedOut
+from falcongate.wire.framing import LAST_CHUNK, FramingError, chunk_of, parse_content_length
+
+if TYPE_CHECKING:
+    from falcongate.wire.body import Body
+    from falcongate.wire.channel import Channel
+
+
+class Upload:
+    """A request body. `framing` is the field that announces it to the service.
+
+    `is_replayable` says that all bytes sent so far are still at hand. `is_done` says that the
+    caller has nothing more to send, so that its channel can be watched for its leaving.
+    """
+
+    __slots__ = ("_body", "_first", "_input", "_max_bytes", "framing", "is_chunked", "is_done", "is_replayable")
+
+    def __init__(self, environ: dict[str, Any], max_body_bytes: int) -> None:
+        self.is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        length = environ.get("CONTENT_LENGTH")
+        self.framing = b""
+        self.is_replayable = self.is_done = True
+        self._first = b""
+        self._max_bytes = max_body_bytes
+        self._body: Body | None = None
+        self._input = environ["wsgi.input"]
+        if self.is_chunked:
+            self.framing = b"Transfer-Encoding: chunked\r\n"
+        elif length:
+            self.framing = b"Content-Length: " + length.encode("latin-1") + b"\r\n"
+            if _parsed_length(length) > max_body_bytes:
+                raise BodyTooLarge
+        if self.framing:
+            self._take_buffered()
+
+    def _take_buffered(self) -> None:
+        self._body = body = getattr(self._input, "body", None)
+        self.is_done = False
+        if body is None:
+            return
+        try:
+            self._first = body.take_buffered()
+        except BodyCutShort as error:
+            raise MalformedRequest(f"The body is malformed: {error}.") from None
+        if len(self._first) > self._max_bytes:
+            raise BodyTooLarge
+        self.is_done = body.is_complete
+
+    def first_bytes(self) -> bytes:
+        """What goes out in one write with the head."""
+        first = self._first
+        if not self.is_chunked:
+            return first
+        return (chunk_of(first) if first else b"") + (LAST_CHUNK if self.is_done else b"")
+
+    def send_rest(self, channel: Channel, pace: Pace, pipes: Pipes) -> int:
+        """Send what has not come yet, unless the service answers before; answer how much that was.
+
+        Raises SinkFailed if the service stops taking it, or a refusal or CallerLeft if it is the
+        caller who fails.
+        """
+        self.is_replayable = False
+        if self._body is None:
+            return self._send_from_wsgi(channel, pace)
+        self._input.begin()
+        relay = Relay(
+            self._body,
+            channel,
+            is_chunked=self.is_chunked,
+            pace=pace,
+            pipes=pipes,
+            interrupt=channel,
+            max_bytes=self._max_bytes - len(self._first),
+        )
+        try:
+            self.is_done = relay.run(b"")
+        except SourceFailed as failure:
+            if failure.timed_out:
+                raise CallerTimedOut from None
+            if isinstance(failure.__cause__, BodyCutShort) and self.is_chunked:
+                raise MalformedRequest(f"The body is malformed: {failure}.") from None
+            raise CallerLeft(str(failure)) from failure
+        except BodyOverLimit:
+            raise BodyTooLarge from None
+        return relay.moved_bytes
+
+    def _send_from_wsgi(self, channel: Channel, pace: Pace) -> int:
+        """The same for servers that give us nothing but `read`; an early answer waits for the end."""
+        moved = 0
+        while piece := self._read(pace.source_idle_s):
+            moved += len(piece)
+            if moved > self._max_bytes:
+                raise BodyTooLarge
+            self._send(channel, chunk_of(piece) if self.is_chunked else piece, pace)
+        # gunicorn answers a body that was cut short with fewer bytes and no word about it.
+        if not self.is_chunked and self.framing != b"Content-Length: %d\r\n" % moved:
+            raise CallerLeft("the body was cut short")
+        if self.is_chunked:
+            self._send(channel, LAST_CHUNK, pace)
+        self.is_done = True
+        return moved
+
+    def _read(self, idle_s: float) -> bytes:
+        try:
+            with gevent.Timeout(idle_s, CallerTimedOut):
+                data: bytes = self._input.read(RECEIVE_BYTES)
+        except CallerTimedOut:
+            raise
+        except OSError as error:
+            raise CallerLeft(str(error)) from error
+        except Exception as error:
+            # gunicorn's own exceptions for malformed chunks; this room does not know the server.
+            if type(error).__module__.startswith("gunicorn."):
+                raise MalformedRequest from error
+            raise
+        return data
+
+    @staticmethod
+    def _send(channel: Channel, data: bytes, pace: Pace) -> None:
+        try:
+            channel.send_all(data, pace.sink_idle_s, pace.deadline)
+        except TimedOut:
+            raise SinkFailed("it took nothing for too long", timed_out=True) from None
+        except OSError as error:
+            raise SinkFailed(str(error)) from error
+
+
+def _parsed_length(text: str) -> int:
+    try:
+        return parse_content_length(text.encode("latin-1"))
+    except FramingError:
+        raise MalformedRequest("The Content-Length is malformed.") from None

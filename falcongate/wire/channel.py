@@ -1,0 +1,250 @@
+"""A connected socket that is waited for by the clock.
+
+Everything above waits through these functions, so that no wait is without an end. What may be
+read or written, and in which order, is the business of the rooms that use a channel.
+"""
+
+from __future__ import annotations
+
+import socket as std_socket
+import ssl
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from gevent import get_hub, getcurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gevent.socket import socket
+
+RECEIVE_BYTES: Final = 65_536
+_READ, _WRITE = 1, 2
+
+
+class TimedOut(Exception):
+    """Nothing happened on a channel in the time that was given."""
+
+
+def time_left(idle_s: float, deadline: float) -> float:
+    """Seconds that a wait may take: `idle_s`, cut short by `deadline` (monotonic seconds).
+
+    Raises TimedOut when the deadline is over, so that a peer that is always ready cannot outrun it.
+    """
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimedOut
+    return idle_s if idle_s < left else left
+
+
+def wait_first(events: Sequence[tuple[Any, object]], timeout_s: float) -> object:
+    """Wait for the first of several events; answer what stands beside it.
+
+    `events` are pairs of a watcher, from `Channel.readable` or `Channel.writable`, and a value.
+    Raises TimedOut.
+    """
+    hub = get_hub()
+    switch = getcurrent().switch
+    timer = hub.loop.timer(timeout_s if timeout_s > 0 else 0)
+    try:
+        for watcher, value in events:
+            watcher.start(switch, value)
+        timer.start(switch, timer)
+        happened = hub.switch()
+    finally:
+        for watcher, _ in events:
+            watcher.stop()
+        timer.stop()
+        timer.close()
+    if happened is timer:
+        raise TimedOut
+    return happened
+
+
+class Channel:
+    """A connected, non-blocking socket with what was read from it and is not used yet.
+
+    One greenlet at a time may read, and one may send. OSError is passed on as it comes.
+    `has_early` says that something arrived, or the end did, while nobody waited for it; `on_early`
+    is called then, in the hub, so it must not wait.
+    """
+
+    __slots__ = ("_hub", "_raw", "_watcher", "_writable", "buffer", "has_early", "on_early", "sock")
+
+    spliceable = True
+    """Whether its bytes may be moved by the kernel, past Python."""
+
+    def __init__(self, sock: socket) -> None:
+        self.sock = sock
+        # PERF: gevent's recv and sendall ask for SO_SNDBUF, try, fail and then wait; on the plain
+        # socket inside, a request costs a third less.
+        self._raw: Any = sock._sock
+        self._hub = get_hub()
+        self._watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
+        self._writable: Any = None
+        self.buffer = b""
+        self.has_early = False
+        self.on_early: Callable[[], object] | None = None
+
+    @property
+    def readable(self) -> Any:
+        """The watcher of something to read, stopped, for `wait_first`."""
+        self._watcher.stop()
+        return self._watcher
+
+    @property
+    def writable(self) -> Any:
+        """The watcher of room for writing, made when it is first needed."""
+        if self._writable is None:
+            self._writable = self._hub.loop.io(self.sock.fileno(), _WRITE)
+        return self._writable
+
+    def fileno(self) -> int:
+        """The file descriptor, for `os.splice`."""
+        return self.sock.fileno()
+
+    def wait_readable(self, timeout_s: float) -> None:
+        """Wait until something, or the end, can be read. Raises TimedOut."""
+        switch = getcurrent().switch
+        timer = self._hub.loop.timer(timeout_s if timeout_s > 0 else 0)
+        watcher = self._watcher
+        watcher.stop()
+        try:
+            watcher.start(switch, watcher)
+            timer.start(switch, timer)
+            happened = self._hub.switch()
+        finally:
+            # PERF: stopped and started again before the loop looks, a watcher costs no system call.
+            watcher.stop()
+            watcher.start(self._note_early)
+            self.has_early = False
+            timer.stop()
+            timer.close()
+        if happened is timer:
+            raise TimedOut
+
+    def watch(self) -> None:
+        """Notice what arrives early from now on."""
+        self.has_early = False
+        if not self._watcher.active:
+            self._watcher.start(self._note_early)
+
+    def _note_early(self) -> None:
+        self._watcher.stop()
+        self.has_early = True
+        if self.on_early is not None:
+            self.on_early()
+
+    def receive_now(self, limit: int) -> bytes | None:
+        """At most `limit` bytes that are there already; b"" at the end; None if none are there."""
+        try:
+            data: bytes = self._raw.recv(limit)
+        except BlockingIOError:
+            return None
+        return data
+
+    def receive(self, limit: int, timeout_s: float) -> bytes:
+        """Wait for at most `limit` bytes; b"" at the end. Raises TimedOut."""
+        while True:
+            data = self.receive_now(limit)
+            if data is not None:
+                return data
+            self.wait_readable(timeout_s)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Hand as much to the kernel as it takes; answer how many bytes that was."""
+        try:
+            sent: int = self._raw.send(data)
+        except BlockingIOError:
+            return 0
+        return sent
+
+    def send_all(self, data: bytes, idle_s: float, deadline: float = float("inf")) -> None:
+        """Send everything; `idle_s` is how long the peer may take none of it. Raises TimedOut."""
+        sent = self.send_now(data)
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        while rest:
+            wait_first(((self.writable, True),), time_left(idle_s, deadline))
+            rest = rest[self.send_now(rest) :]
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither closed nor sent anything. Does not wait."""
+        if self.has_early:
+            return False
+        try:
+            self._raw.recv(1, std_socket.MSG_PEEK)
+        except BlockingIOError:
+            return not self.buffer
+        except OSError:
+            pass
+        return False
+
+    def end_sending(self) -> None:
+        """Tell the peer that nothing more will come; what it sends can still be read."""
+        self.sock.shutdown(std_socket.SHUT_WR)
+
+    def abandon(self) -> None:
+        """Let nothing more be sent or received; whoever uses the channel next finds it broken."""
+        with suppress(OSError):
+            self.sock.shutdown(std_socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket; harmless if repeated."""
+        if self._watcher is None:
+            return
+        self._watcher.close()
+        self._watcher = None
+        self.on_early = None
+        if self._writable is not None:
+            self._writable.close()
+            self._writable = None
+        self.sock.close()
+
+
+class TlsChannel(Channel):
+    """A channel inside TLS; its bytes must go through the library, so they are never spliced."""
+
+    __slots__ = ()
+
+    spliceable = False
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        super().__init__(sock)
+        sock.setblocking(False)
+
+    def wait_readable(self, timeout_s: float) -> None:
+        if not self.sock.pending():
+            super().wait_readable(timeout_s)
+
+    def receive_now(self, limit: int) -> bytes | None:
+        try:
+            data: bytes = self.sock.recv(limit)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        return data
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        try:
+            sent: int = self.sock.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        return sent
+
+    def is_quiet(self) -> bool:
+        # Session tickets make the socket readable with nothing in them for us, so ask the library.
+        try:
+            return self.receive_now(1) is None and not self.buffer
+        except OSError:
+            return False
+
+    def end_sending(self) -> None:
+        """Close the writing half of the connection under TLS; the library has no half-close."""
+        std_socket.socket.shutdown(self.sock, std_socket.SHUT_WR)
+
+
+def channel_for(sock: Any) -> Channel:
+    """The right channel for a gevent socket, plain or TLS."""
+    return TlsChannel(sock) if isinstance(sock, ssl.SSLSocket) else Channel(sock)
