@@ -10,10 +10,11 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.errors import MalformedRequest, MethodNotAllowed, Refusal
+from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.exchange import Exchange
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.routing.path import normal_form, origin_form, split_target
+from falcongate.wire.channel import PeekedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 EXCHANGE: Final = "falcongate.exchange"
 """Where a request's Exchange is found in its WSGI environ."""
 
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+_MAX_PORT: Final = 65_535
 _NEVER_FORWARDED: Final = frozenset(("CONNECT", "TRACE"))
+_ALLOW: Final = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 
 
 class Context:
@@ -57,6 +60,8 @@ class Context:
         request_id = self._request_ids.for_request(environ.get("HTTP_X_REQUEST_ID"))
         exchange = Exchange(environ, request_id, monotonic())
         environ[EXCHANGE] = exchange
+        if exchange.caller_channel is None and "gunicorn.socket" in environ:
+            exchange.caller_channel = PeekedChannel(environ["gunicorn.socket"])
         if exchange.refusal is None:
             try:
                 self._understand(exchange)
@@ -90,13 +95,18 @@ class Context:
             if environ["SERVER_PROTOCOL"] != "HTTP/1.0":
                 raise MalformedRequest("The Host header is missing.")
             host = ""
-        elif not _HOST.fullmatch(host):
+        elif (match := _HOST.fullmatch(host)) is None or int(match[1] or 0) > _MAX_PORT:
             raise MalformedRequest("The Host header is not a host and port.")
         exchange.host = host
         self._proxies.identify(exchange)
         if exchange.method in _NEVER_FORWARDED:
-            raise MethodNotAllowed(f"{exchange.method} is not allowed.")
+            refusal = MethodNotAllowed(f"{exchange.method} is not allowed.", headers=_ALLOW)
+            # What follows a CONNECT is perhaps no HTTP at all.
+            refusal.closes = True
+            raise refusal
         target = environ["RAW_URI"].encode("latin-1")
+        if b"#" in target:
+            raise AmbiguousPath("The request target has a fragment.")
         if not target.startswith(b"/"):
             target = origin_form(target, host.encode("latin-1"))
         exchange.target = target
@@ -131,6 +141,8 @@ class _Answer:
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()
+        if isinstance(exchange.caller_channel, PeekedChannel):
+            exchange.caller_channel.close()
         report(exchange)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from falcongate.errors import CallerLeft, GatewayError, MethodNotAllowed, NoRoute
+from falcongate.errors import CallerLeft, GatewayError, MalformedRequest, MethodNotAllowed, NoRoute
 from falcongate.middleware.context import EXCHANGE
 
 if TYPE_CHECKING:
@@ -65,8 +65,10 @@ def _answer_falcon(req: falcon.Request, resp: falcon.Response, error: falcon.HTT
 
 
 def _note_left(req: falcon.Request, resp: falcon.Response, error: CallerLeft, params: object) -> None:
-    del resp, params
     exchange: Exchange = req.env[EXCHANGE]
+    # Perhaps it only closed its sending half, and a server that is not ours can still tell it.
+    _answer_error(req, resp, MalformedRequest("The request was broken off."), params)
+    exchange.problem = ""
     exchange.status = CALLER_LEFT_STATUS
     exchange.failure_reason = f"the caller left: {error}"
     if exchange.caller_channel is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falcongate.errors import NoRoute
+from falcongate.errors import MalformedRequest, NoRoute, UnsupportedCoding
 from falcongate.middleware.context import EXCHANGE
 
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ class WebSocketRoute:
         self._public_url = public_url
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, service: str, rest: str = "") -> None:
-        """The routing information."""
+        """The routing information. Raises MalformedRequest, NoRoute and UnsupportedCoding."""
         del rest
+        if "websocket" in req.env.get("HTTP_UPGRADE", "").lower():
+            if req.env.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in req.env:
+                raise MalformedRequest("An upgrade to WebSocket has no body.")
+            raise UnsupportedCoding("WebSockets are not relayed by this version.")
         exchange: Exchange = req.env[EXCHANGE]
         if self._routes.service_named(service) is None:
             raise NoRoute(f"No service is called {service}.")

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from falcongate.errors import CallerLeft, CallerTimedOut, Refusal
+from falcongate.errors import CallerLeft, CallerTimedOut, Refusal, ResponseTruncated
 from falcongate.server.answer import render_early_hints, render_head, start_of
 from falcongate.server.caller_body import CallerBody
 from falcongate.server.http1 import RequestHead, check_unfinished, parse_head
@@ -100,8 +100,11 @@ class Connection:
         try:
             while self._keep_alive:
                 self._serve_one()
+        except ResponseTruncated:
+            # Without a length or chunks, an orderly end would make half an answer look whole.
+            self.channel.reset()
         except (OSError, TimedOut, CallerLeft):
-            pass  # the caller is gone, takes nothing, or must see that its answer was cut short
+            pass  # the caller is gone, or takes nothing
         finally:
             self.channel.close()
 

@@ -61,9 +61,8 @@ class FalcongateWorker(GeventWorker):
             connection.end_if_idle()
         self._drain()
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+    def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
         """Serve one connection, in its own greenlet."""
-        listen_address = listener.getsockname()
         connection = Connection(
             channel_for(client),
             self.wsgi,
@@ -86,7 +85,7 @@ class FalcongateWorker(GeventWorker):
         sock.setblocking(1)
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         server = StreamServer(
-            sock, handle=partial(self.handle, sock), spawn=Pool(self.worker_connections), **tls
+            sock, handle=partial(self.handle, sock.getsockname()), spawn=Pool(self.worker_connections), **tls
         )
         if self.cfg.workers > 1:
             # A worker that takes all that is waiting leaves its siblings idle.

@@ -22,7 +22,7 @@ from falcongate.upstream.answer import (
 )
 from falcongate.upstream.relay import CallerWatch, Pace, Pipes, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
-from falcongate.wire.body import Body
+from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ class Attempt:
     def _send(self, channel: Channel, target: Target) -> float:
         """Send the request; answer when its last byte was out, in monotonic seconds."""
         upload, service = self._upload, self._match.route.settings
-        data = b"".join((self._request_line, target.host_field, b"\r\n", self._fields, upload.first_bytes()))
+        host = target.host_field
+        if service.preserve_host and self._exchange.host:
+            host = self._exchange.host.encode("latin-1")
+        data = b"".join((self._request_line, host, b"\r\n", self._fields, upload.first_bytes()))
         pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
         try:
             sent = channel.send_now(data)
@@ -203,22 +206,28 @@ class Attempt:
             length=0 if is_bodiless else head.length,
             is_chunked=head.is_chunked and not is_bodiless,
         )
-        return ServiceBody(
-            exchange,
-            body,
-            target=target,
-            connection=connection,
-            may_stay=head.may_stay and self._upload.is_done and not body.is_until_close,
-            idle_timeout_s=self._match.route.settings.idle_timeout_s,
-            deadline=self._deadline,
-            pipes=self._pipes,
-        )
+        try:
+            return ServiceBody(
+                exchange,
+                body,
+                target=target,
+                connection=connection,
+                may_stay=head.may_stay and self._upload.is_done and not body.is_until_close,
+                idle_timeout_s=self._match.route.settings.idle_timeout_s,
+                deadline=self._deadline,
+                pipes=self._pipes,
+            )
+        except BodyCutShort as error:
+            raise self._failure(NOT_HTTP, Stage.RELAY_BODY, str(error)) from error
 
     def _pass_hints(self, head: AnswerHead) -> None:
         send_early_hints = self._exchange.environ.get("wsgi.early_hints")
         if send_early_hints is not None:
             send_early_hints(
-                [(field.name.decode("latin-1"), field.text) for field in head.fields]
+                [
+                    (field.line.partition(b":")[0].decode("latin-1"), field.text)
+                    for field in head.fields
+                ]
             )
 
     def _broke_off(self, channel: Channel, reason: str) -> AttemptFailure:

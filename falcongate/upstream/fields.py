@@ -5,6 +5,7 @@ Pure. Which route a request has and who is trusted was decided before.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens
@@ -22,8 +23,6 @@ _OURS: Final = frozenset(
         b"expect",
         b"http2-settings",
         b"x-request-id",
-        b"x-gateway-request-id",
-        b"x-gateway-service",
         b"x-original-url",
         b"x-rewrite-url",
         b"x-original-uri",
@@ -43,6 +42,8 @@ _PROTECTED: Final = frozenset(
 
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
 _PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE = range(5)
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]+")
+_OUR_PREFIXES: Final = (b"x-forwarded-", b"x-gateway-", b"proxy")
 _MAX_KNOWN_NAMES: Final = 1_024
 
 
@@ -53,7 +54,7 @@ class _Kinds(dict[bytes, int]):
     """
 
     def __missing__(self, name: bytes) -> int:
-        is_ours = name in HOP_BY_HOP or name in _OURS or name.startswith((b"x-forwarded-", b"proxy"))
+        is_ours = name in HOP_BY_HOP or name in _OURS or name.startswith(_OUR_PREFIXES)
         kind = _DROP if is_ours else _PASS
         if len(self) < _MAX_KNOWN_NAMES:
             self[name] = kind
@@ -126,14 +127,20 @@ def render_fields(
         f"X-Forwarded-Port: {port}\r\nVia: 1.1 falcongate\r\n"
     )
     if route.settings.forwarded_header:
-        element = _forwarded_element(peer, host, exchange.scheme)
-        before = environ.get("HTTP_FORWARDED")
-        ours += f"Forwarded: {f'{before}, {element}' if before else element}\r\n"
+        ours += f"Forwarded: {_forwarded(before, peer, host, exchange.scheme)}\r\n"
     return b"%b%b%b\r\n" % (own, ours.encode("latin-1"), framing)
 
 
-def _forwarded_element(peer: str, host: str, scheme: str) -> str:
-    """Our hop in `Forwarded` (RFC 7239, 4): values with a colon are quoted, IPv6 is bracketed."""
-    node = f'"[{peer}]"' if ":" in peer else peer or "unknown"
+def _forwarded(before: str | None, peer: str, host: str, scheme: str) -> str:
+    """The same way in `Forwarded` (RFC 7239): made from X-Forwarded-For, so that they cannot differ."""
+    hops = [f"for={_node(hop.strip())}" for hop in before.split(",")] if before else []
     shown_host = f'"{host}"' if ":" in host else host
-    return f"for={node};host={shown_host};proto={scheme}" if host else f"for={node};proto={scheme}"
+    last = f"for={_node(peer)};host={shown_host}" if host else f"for={_node(peer)}"
+    return ", ".join([*hops, f"{last};proto={scheme}"])
+
+
+def _node(address: str) -> str:
+    """An address as RFC 7239, 6 wants it: values with a colon are quoted, IPv6 is bracketed."""
+    if not _ADDRESS.fullmatch(address):
+        return "unknown"
+    return f'"[{address}]"' if ":" in address else address

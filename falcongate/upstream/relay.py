@@ -190,7 +190,12 @@ class Relay:
                     return False
                 pending = b""
                 continue
-            piece = self._receive_now()
+            try:
+                piece = self._receive_now()
+            except SourceFailed:
+                # What came before the cut is the other side's, the head above all.
+                self._send(pending)
+                raise
             if piece is None:
                 if pending and not self._send(pending):
                     return False

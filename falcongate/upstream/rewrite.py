@@ -14,24 +14,30 @@ _SLASH_METHODS: Final = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
 def rewritten_target(raw_target: bytes, method: str, route: Route) -> bytes:
-    """What stands in the request line to the service; the same object where nothing changes."""
+    """What stands in the request line to the service; the same object where nothing changes.
+
+    `raw_target` is in origin form, and its path has matched `route`.
+    """
     settings = route.settings
-    if settings.strip_prefix is None and settings.add_prefix is None and not settings.append_slash:
+    strip, add = settings.strip_prefix, settings.add_prefix
+    needs_slash = settings.append_slash and method in _SLASH_METHODS
+    if strip is None and add is None and not needs_slash:
         return raw_target
     path, mark, query = raw_target.partition(b"?")
-    if settings.strip_prefix is not None:
-        path = _without_prefix(path, settings.strip_prefix, route.prefix)
-    if settings.add_prefix is not None:
-        path = settings.add_prefix.rstrip("/").encode("ascii") + path
-    if settings.append_slash and method in _SLASH_METHODS and not path.endswith(b"/"):
+    if strip is not None:
+        path = _without_prefix(path, strip.rstrip("/"), route.prefix)
+    if add is not None:
+        path = add.rstrip("/").encode("ascii") + path
+    if needs_slash and not path.endswith(b"/"):
         path += b"/"
     return path + mark + query
 
 
-def _without_prefix(path: bytes, strip_prefix: str, route_prefix: str) -> bytes:
-    """`path` without as many segments as `strip_prefix` has, if its route begins with it."""
-    stripped = strip_prefix.rstrip("/")
-    if route_prefix != stripped and not route_prefix.startswith(stripped + "/"):
+def _without_prefix(path: bytes, prefix: str, route_prefix: str) -> bytes:
+    """`path` without as many segments as `prefix` has, if its route begins with them."""
+    if route_prefix != prefix and not route_prefix.startswith(prefix + "/"):
         return path
-    segments = path.split(b"/", stripped.count("/") + 1)
-    return b"/" + (segments[-1] if len(segments) > stripped.count("/") + 1 else b"")
+    depth = prefix.count("/")
+    # An encoded slash has been refused before, so raw and decoded segments are the same ones.
+    segments = path.split(b"/", depth + 1)
+    return b"/" + segments[-1] if len(segments) > depth + 1 else b"/"

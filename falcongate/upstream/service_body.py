@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class ServiceBody:
     """Gives its connection back when it is complete or closed, whichever comes first.
 
-    `data` is what had arrived together with the head. Must be closed, like any WSGI iterable.
+    Must be closed, like any WSGI iterable. Raises BodyCutShort when it is made if what arrived with
+    the head is malformed already.
     """
 
     __slots__ = (
@@ -58,11 +59,7 @@ class ServiceBody:
         self._idle_timeout_s = idle_timeout_s
         self._deadline = deadline
         self._pipes = pipes
-        try:
-            self._data = body.take_buffered()
-        except BodyCutShort:
-            # The head is good, so the caller gets it; the cut is shown where the body breaks.
-            self._data = b""
+        self._data = body.take_buffered()
         if body.is_complete:
             # Others may use the connection while a slow caller still takes these bytes.
             self._release()
@@ -109,17 +106,23 @@ class ServiceBody:
 
     def __iter__(self) -> Iterator[bytes]:
         """The body piece by piece, for servers that know nothing better."""
-        if self._data:
-            self._exchange.sent_bytes += len(self._data)
-            yield self._data
+        self._exchange.sent_bytes += len(self._data)
+        # Even nothing: servers send the head with the first piece, and the next may take its time.
+        yield self._data
         body = self._body
+        channel = self._exchange.caller_channel
+        caller = None if channel is None else CallerWatch(channel)
         while not body.is_complete:
             try:
                 piece = body.receive_now()
                 if piece is None:
-                    body.channel.wait_readable(time_left(self._idle_timeout_s, self._deadline))
+                    timeout_s = time_left(self._idle_timeout_s, self._deadline)
+                    if caller is None:
+                        body.channel.wait_readable(timeout_s)
+                    else:
+                        caller.wait(body.channel, timeout_s)
                     continue
-            except (BodyCutShort, OSError, TimedOut) as error:
+            except (BodyCutShort, OSError, TimedOut, CallerLeft) as error:
                 raise self._truncated(str(error)) from error
             self._exchange.sent_bytes += len(piece)
             if piece:

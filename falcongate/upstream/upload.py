@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from falcongate.errors import BodyTooLarge, CallerLeft, CallerTimedOut, MalformedRequest
+from falcongate.errors import (
+    BodyTooLarge,
+    CallerLeft,
+    CallerTimedOut,
+    MalformedRequest,
+    UnsupportedCoding,
+)
 from falcongate.upstream.relay import BodyOverLimit, Pace, Pipes, Relay, SinkFailed, SourceFailed
 from falcongate.wire.body import BodyCutShort
-from falcongate.wire.channel import RECEIVE_BYTES, TimedOut
+from falcongate.wire.channel import TimedOut
 from falcongate.wire.framing import LAST_CHUNK, FramingError, chunk_of, parse_content_length
 
 if TYPE_CHECKING:
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
+
+# A WSGI read waits until it has all that it was asked for.
+_WSGI_READ_BYTES = 1_024
 
 
 class Upload:
@@ -40,11 +49,14 @@ class Upload:
         self._body: Body | None = None
         self._input = environ["wsgi.input"]
         if self.is_chunked:
+            if environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
+                raise UnsupportedCoding("The transfer coding is not chunked.")
             self.framing = b"Transfer-Encoding: chunked\r\n"
         elif length:
-            self.framing = b"Content-Length: " + length.encode("latin-1") + b"\r\n"
-            if _parsed_length(length) > max_body_bytes:
+            content_length = _parsed_length(length)
+            if content_length > max_body_bytes:
                 raise BodyTooLarge
+            self.framing = b"Content-Length: %d\r\n" % content_length
         if self.framing:
             self._take_buffered()
 
@@ -118,7 +130,7 @@ class Upload:
     def _read(self, idle_s: float) -> bytes:
         try:
             with gevent.Timeout(idle_s, CallerTimedOut):
-                data: bytes = self._input.read(RECEIVE_BYTES)
+                data: bytes = self._input.read(_WSGI_READ_BYTES)
         except CallerTimedOut:
             raise
         except OSError as error:

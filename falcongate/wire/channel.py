@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket as std_socket
 import ssl
+import struct
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
 
 class TimedOut(Exception):
@@ -186,6 +188,12 @@ class Channel:
         """Tell the peer that nothing more will come; what it sends can still be read."""
         self.sock.shutdown(std_socket.SHUT_WR)
 
+    def reset(self) -> None:
+        """Close in a way that nobody can take for a proper end."""
+        with suppress(OSError):
+            self.sock.setsockopt(std_socket.SOL_SOCKET, std_socket.SO_LINGER, _LINGER_NOT)
+        self.close()
+
     def abandon(self) -> None:
         """Let nothing more be sent or received; whoever uses the channel next finds it broken."""
         with suppress(OSError):
@@ -243,6 +251,38 @@ class TlsChannel(Channel):
     def end_sending(self) -> None:
         """Close the writing half of the connection under TLS; the library has no half-close."""
         std_socket.socket.shutdown(self.sock, std_socket.SHUT_WR)
+
+
+class PeekedChannel(Channel):
+    """The channel of a caller whose bytes another server reads: only its leaving is noticed."""
+
+    __slots__ = ("_has_next",)
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self._has_next = False
+
+    def watch(self) -> None:
+        # Its next request stays where it is, so the socket would be readable all the time.
+        if not self._has_next:
+            super().watch()
+
+    def receive_now(self, limit: int) -> bytes | None:
+        """b"" when the caller has left, else None."""
+        del limit
+        try:
+            if not self._raw.recv(1, std_socket.MSG_PEEK):
+                return b""
+        except BlockingIOError:
+            return None
+        self._has_next = True
+        return None
+
+    def close(self) -> None:
+        """Stop watching; the socket is somebody else's."""
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
 
 
 def channel_for(sock: Any) -> Channel:

@@ -1,0 +1,142 @@
+"""gunicorn's settings, made from ours; what `conf/gunicorn.py` and `falcongate serve` start with.
+
+gunicorn reads the names of this module. A mistake in the configuration ends it here, with status
+2, before a socket is opened.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+import tempfile
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from falcongate.config.load import (
+    copy_of_environment,
+    load,
+    load_process,
+    render_report,
+    set_in_environment,
+)
+from falcongate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+_MAX_WORKERS_UNASKED: Final = 4
+_MAX_GUNICORN_REQUEST_LINE: Final = 8_190
+_METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def gunicorn_settings() -> dict[str, Any]:
+    """What gunicorn is told, by the names it knows. Raises ConfigError."""
+    settings, process = load(), load_process()
+    server = settings.server
+    # A worker keeps one core busy. A container on a large host sees cores it has no share of, so
+    # more than a few workers are somebody's decision.
+    cores = min(len(os.sched_getaffinity(0)), _MAX_WORKERS_UNASKED)
+    return {
+        "proc_name": "falcongate",
+        "bind": f"0.0.0.0:{process.port or 8000}",
+        "workers": process.workers or cores,
+        "worker_class": "falcongate.server.worker.FalcongateWorker",
+        "worker_connections": server.max_connections,
+        # gunicorn counts whole seconds and takes 0 for "never".
+        "keepalive": math.ceil(server.keepalive_timeout_s),
+        "graceful_timeout": math.ceil(server.graceful_timeout_s),
+        # Only how long a worker may be stuck: a request has deadlines of its own.
+        "timeout": 60,
+        "max_requests": 0,
+        # Sockets must not be made before gevent has patched the worker.
+        "preload_app": False,
+        "accesslog": None,
+        "loglevel": settings.log.level,
+        "control_socket_disable": True,
+        # SECURITY: gunicorn believes SCRIPT_NAME, PATH_INFO and X-Forwarded-Proto of local peers, and
+        # of every peer on a Unix socket. Whom we believe is decided in `middleware/caller_address.py`.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
+        # What follows is for gunicorn's stock worker; ours has the same limits from its settings.
+        # SECURITY: gunicorn's optional C parser takes bare line feeds in some versions.
+        "http_parser": "python",
+        "limit_request_line": min(server.max_request_line_bytes, _MAX_GUNICORN_REQUEST_LINE),
+        "limit_request_fields": server.max_headers,
+        "limit_request_field_size": server.max_head_bytes,
+    }
+
+
+try:
+    globals().update(gunicorn_settings())
+except ConfigError as _error:
+    sys.stderr.write(render_report(_error))
+    sys.exit(2)
+
+
+def when_ready(server: Arbiter) -> None:
+    """The sockets are open and no worker runs yet: make room for the metrics, and guard SIGHUP."""
+    # A master that takes over from another (SIGUSR2) finds the files of workers that still run.
+    if not server.master_pid:
+        for left_over in _metrics_directory()[0].glob("*.db"):
+            left_over.unlink()
+    server.handle_hup = partial(_reload_if_valid, server, server.handle_hup)  # type: ignore[method-assign]
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Tell the worker where metrics are shared, before it imports prometheus_client, which asks once."""
+    del server, worker
+    set_in_environment(_METRICS_VARIABLE, str(_metrics_directory()[0]))
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget the gauges of a worker that has ended; its counters still count.
+
+    It looks tidier to have prometheus_client do it; but once imported in the master, where the
+    metrics are not shared, it would not share those of later workers either.
+    """
+    del server
+    for gauges in _metrics_directory()[0].glob(f"gauge_live*_{worker.pid}.db"):
+        gauges.unlink()
+
+
+def on_exit(server: Arbiter) -> None:
+    """Take away the directory of the metrics, if we have made it."""
+    del server
+    directory, is_ours = _metrics_directory()
+    if is_ours:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@cache
+def _metrics_directory() -> tuple[Path, bool]:
+    """Where the workers share their metrics, and whether it is ours to remove."""
+    given = copy_of_environment().get(_METRICS_VARIABLE)
+    if not given:
+        return Path(tempfile.mkdtemp(prefix="falcongate-metrics-")), True
+    directory = Path(given)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"{_METRICS_VARIABLE}: cannot make the directory {given}: {error.strerror}\n")
+        sys.exit(2)
+    return directory, False
+
+
+def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:
+    """SIGHUP: read the configuration anew, and stay with what runs if it has mistakes.
+
+    gunicorn alone would find out from the new workers, and end everything when they cannot start.
+    """
+    try:
+        globals().update(gunicorn_settings())
+    except ConfigError as error:
+        sys.stderr.write(f"Not reloaded; what runs goes on as it was.\n{render_report(error)}")
+    else:
+        go_on()

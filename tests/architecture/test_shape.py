@@ -1,0 +1,48 @@
+"""No module and no function grows beyond what can be read at one go, without a reason given here."""
+
+from pathlib import Path
+
+from tests.architecture.tree import ROOT, functions, modules, name_of
+
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+LONG_MODULES: dict[str, str] = {
+    "falcongate/errors.py": "one list of all that can be told to a caller",
+    "falcongate/config/settings.py": "the reference of all settings; each has its own paragraph",
+}
+LONG_FUNCTIONS: dict[str, str] = {}
+
+
+def all_modules() -> dict[str, Path]:
+    """The package and what tests it, by name."""
+    return {name_of(path): path for folder in ("falcongate", "tests") for path in modules(ROOT / folder)}
+
+
+def long_modules() -> dict[str, int]:
+    """Modules over the limit, with their lines."""
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in all_modules().items()}
+    return {name: count for name, count in lines.items() if count > MAX_MODULE_LINES}
+
+
+def long_functions() -> dict[str, int]:
+    """Functions over the limit, with their lines."""
+    return {
+        f"{name}:{function}": count
+        for name, path in all_modules().items()
+        for function, count in functions(path)
+        if count > MAX_FUNCTION_LINES
+    }
+
+
+def test_no_module_is_long_without_a_reason() -> None:
+    assert {name: lines for name, lines in long_modules().items() if name not in LONG_MODULES} == {}
+
+
+def test_no_function_is_long_without_a_reason() -> None:
+    assert {name: lines for name, lines in long_functions().items() if name not in LONG_FUNCTIONS} == {}
+
+
+def test_no_reason_outlives_what_it_excuses() -> None:
+    assert LONG_MODULES.keys() <= long_modules().keys()
+    assert LONG_FUNCTIONS.keys() <= long_functions().keys()

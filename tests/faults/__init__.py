@@ -1,0 +1,1 @@
+"""The world ends somewhere: killed, cut, stalled, reset."""

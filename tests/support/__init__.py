@@ -1,0 +1,1 @@
+"""What system and fault tests start and speak: processes, services, callers."""

@@ -1,0 +1,1 @@
+"""Real gateways, services and callers: what is seen from outside."""

@@ -1,0 +1,56 @@
+"""What the gateway says of itself."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.support.world import Visit
+
+
+def test_health_is_a_document_of_what_the_gateway_knows(world: Visit) -> None:
+    answer = world.get("/health/")
+    assert answer.status == 200
+    assert (answer.get("Content-Type") or "").startswith("application/json")
+    document = answer.body.json()
+    assert document["status"] in ("healthy", "degraded")
+    assert document["service"]
+    assert document["version"]
+    stamp = document["timestamp"]
+    if isinstance(stamp, str):
+        assert datetime.fromisoformat(stamp).tzinfo is not None
+    assert {"redis", "honest", "messaging"} <= set(document["dependencies"])
+    assert "circuit_breaker" in document
+    for secret in (b"127.0.0.1", b"redis://"):
+        assert secret not in answer.content
+
+
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
+def test_schedulers_get_an_answer_of_their_own(world: Visit, path: str) -> None:
+    assert world.get(path).status == 200
+
+
+def test_health_does_not_ask_the_services(world: Visit) -> None:
+    """Every scripted service listens but never accepts: asking one of them would take its deadline."""
+    begun = len(world.honest.begun)
+    started = time.monotonic()
+    assert world.get("/health/").status == 200
+    assert time.monotonic() - started < 2
+    assert len(world.honest.begun) == begun
+
+
+@pytest.mark.parametrize("path", ["/health/", "/health/live", "/metrics/"])
+def test_head_is_answered_without_a_body(world: Visit, path: str) -> None:
+    with world.caller() as caller:
+        assert caller.exchange("HEAD", path).status == 200
+        assert caller.get("/health/live").status == 200
+
+
+@pytest.mark.parametrize("path", ["/health/", "/health/ready", "/metrics"])
+def test_what_can_only_be_read_refuses_other_methods(world: Visit, path: str) -> None:
+    answer = world.exchange("POST", path, body=b"x")
+    assert answer.status == 405
+    assert "GET" in (answer.get("Allow") or "")
+    assert answer.json()["type"] == "/problems/method-not-allowed"

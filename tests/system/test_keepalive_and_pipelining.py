@@ -1,0 +1,123 @@
+"""Several requests on one connection."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from tests.support.callers import chunks, request_bytes
+from tests.support.upstreams import answering, ok
+from tests.support.wire import Ended
+from tests.support.world import Visit
+
+
+def test_a_connection_serves_many_requests(world: Visit) -> None:
+    with world.caller() as caller:
+        targets = [f"/api/honest/{number}" for number in range(50)]
+        assert [caller.get(target).body.json()["target"] for target in targets] == targets
+
+
+def test_connections_to_the_service_are_reused_between_callers(world: Visit) -> None:
+    service = world.service(answering(ok()))
+    for _ in range(10):
+        assert world.get(service.path()).status == 200
+    assert len(service.upstream.conversations) == 1
+
+
+@pytest.mark.parametrize("value", ["close", "Close"])
+def test_close_is_obeyed(world: Visit, value: str) -> None:
+    with world.caller() as caller:
+        answer = caller.get("/api/honest/x", [("Connection", value)])
+        assert "close" in (answer.get("Connection") or "").lower()
+        caller.expect_closed()
+
+
+@pytest.mark.own_worker("gunicorn reads Connection as one word, not as a list")
+@pytest.mark.parametrize("value", ["x-foo, close", "close,x-foo", "keep-alive, CLOSE"])
+def test_close_within_a_list_is_obeyed(world: Visit, value: str) -> None:
+    with world.caller() as caller:
+        assert (
+            "close" in (caller.get("/api/honest/x", [("Connection", value)]).get("Connection") or "").lower()
+        )
+        caller.expect_closed()
+
+
+def test_close_of_the_service_is_its_own_affair(world: Visit) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    service = world.service(answering(raw))
+    with world.caller() as caller:
+        for _ in range(3):
+            answer = caller.get(service.path())
+            assert (answer.content, "close" in (answer.get("Connection") or "")) == (b"ok", False)
+    assert len(service.upstream.conversations) == 3
+
+
+def test_an_http10_service_is_not_asked_twice_on_one_connection(world: Visit) -> None:
+    service = world.service(answering(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    for _ in range(2):
+        assert world.get(service.path()).content == b"ok"
+    assert len(service.upstream.conversations) == 2
+
+
+def test_pipelined_requests_are_answered_in_order(world: Visit) -> None:
+    with world.caller() as caller:
+        targets = [f"/api/honest/{number}" for number in range(20)]
+        caller.send(b"".join(request_bytes("GET", target) for target in targets))
+        assert [caller.answer().body.json()["target"] for _ in targets] == targets
+        caller.expect_silence()
+
+
+def test_pipelined_bodies_end_where_they_end(world: Visit) -> None:
+    chunked = [("Transfer-Encoding", "chunked")]
+    with world.caller() as caller:
+        caller.send(
+            request_bytes("POST", "/api/honest/1", body=b"GET /api/honest/in-a-body HTTP/1.1\r\n\r\n")
+            + request_bytes("POST", "/api/honest/2", chunked) + chunks(b"abc", b"defg")
+            + request_bytes("GET", "/api/honest/3")
+            + request_bytes("HEAD", "/api/honest/fixed?bytes=5")
+            + request_bytes("GET", "/api/nobody")
+            + request_bytes("PUT", "/api/honest/4", body=b"")
+        )  # fmt: skip
+        assert caller.answer().body.json()["body_bytes"] == 38
+        assert caller.answer().body.json()["body_bytes"] == 7
+        assert caller.answer().body.json()["target"] == "/api/honest/3"
+        assert caller.answer(to="HEAD").status == 200
+        assert caller.answer().status == 404
+        assert caller.answer().body.json()["method"] == "PUT"
+    assert "/api/honest/in-a-body" not in world.honest.begun
+
+
+def test_a_body_that_the_gateway_refused_to_read_is_not_the_next_request(world: Visit) -> None:
+    smuggled = request_bytes("GET", "/api/honest/unread-body")
+    after = request_bytes("GET", "/api/honest/after", [("Connection", "close")])
+    with world.caller() as caller:
+        caller.send(request_bytes("POST", "/api/nobody", body=smuggled) + after)
+        assert caller.answer().status == 404
+        with contextlib.suppress(Ended):  # ended at once, or served and then ended: both are right
+            caller.reader.rest()
+    assert "/api/honest/unread-body" not in world.honest.begun
+
+
+def test_a_pipelined_request_after_close_is_not_served(world: Visit) -> None:
+    with world.caller() as caller:
+        caller.send(
+            request_bytes("GET", "/api/honest/x", [("Connection", "close")])
+            + request_bytes("GET", "/api/honest/after-close")
+        )
+        assert caller.answer().status == 200
+        caller.expect_closed()
+    assert "/api/honest/after-close" not in world.honest.begun
+
+
+def test_a_request_in_single_bytes_is_a_request(world: Visit) -> None:
+    with world.caller() as caller:
+        for byte in request_bytes("POST", "/api/honest/x", body=b"abc"):
+            caller.send(bytes([byte]))
+        assert caller.answer().body.json()["body_bytes"] == 3
+
+
+def test_an_empty_line_before_a_request_is_forgiven(world: Visit) -> None:
+    with world.caller() as caller:
+        caller.send(b"\r\n" + request_bytes("GET", "/api/honest/1"))
+        assert caller.answer().status == 200

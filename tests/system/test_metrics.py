@@ -1,0 +1,75 @@
+"""What is counted, for Prometheus and in the old summary."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.processes import until
+from tests.support.world import Visit
+
+
+def _samples(world: Visit) -> dict[str, dict[str, float]]:
+    families = text_string_to_metric_families(world.get("/metrics/").content.decode())
+    return {
+        family.name: {
+            f"{sample.name}{sorted(sample.labels.items())}": sample.value for sample in family.samples
+        }
+        for family in families
+    }
+
+
+def _requests_of(world: Visit, service: str) -> float:
+    answer = world.get("/metrics/")
+    families = text_string_to_metric_families(answer.content.decode())
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.labels.get("service") == service
+        and re.fullmatch(r"falcongate_.*requests_total", sample.name)
+    )
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+@pytest.mark.parametrize(
+    "accept", [[], [("Accept", "*/*")], [("Accept", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")]]
+)
+def test_prometheus_text_is_the_default(world: Visit, path: str, accept: list[tuple[str, str]]) -> None:
+    answer = world.get(path, accept)
+    assert answer.status == 200
+    assert (answer.get("Content-Type") or "").startswith("text/plain")
+    assert list(text_string_to_metric_families(answer.content.decode()))
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_the_old_summary_is_there_for_who_asks_for_json(world: Visit, path: str) -> None:
+    answer = world.get(path, [("Accept", "application/json")])
+    assert answer.status == 200
+    assert (answer.get("Content-Type") or "").startswith("application/json")
+    assert answer.json()
+
+
+def test_names_are_ours_and_follow_one_rule(world: Visit) -> None:
+    names = [name for name in _samples(world) if not name.startswith(("python_", "process_"))]
+    assert names
+    assert [name for name in names if not re.fullmatch(r"falcongate_[a-z0-9_]+", name)] == []
+
+
+def test_a_request_is_counted_once_for_its_service(world: Visit) -> None:
+    before = _requests_of(world, "hosted")
+    with world.caller() as caller:
+        for _ in range(7):
+            caller.get("/api/hosted/x")
+    until(lambda: _requests_of(world, "hosted") == before + 7, "seven more requests are counted")
+
+
+def test_paths_and_ids_of_callers_make_no_labels(world: Visit) -> None:
+    world.get("/api/honest/some-path-of-a-caller", [("X-Request-ID", "some-request-id-of-a-caller")])
+    world.get("/api/some-service-nobody-has/x")
+    world.exchange("PROPFIND", "/api/honest/x")
+    text = world.get("/metrics").content
+    for label in (b"some-path", b"some-request-id", b"some-service-nobody-has"):
+        assert label not in text

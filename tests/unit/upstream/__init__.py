@@ -1,0 +1,1 @@
+"""To the service and back."""
