@@ -11,7 +11,6 @@ import falcon
 import gevent
 from gevent import monkey
 
-from falcongate.config.settings import GatewaySettings
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
@@ -33,6 +32,7 @@ from falcongate.upstream.forward import Forwarder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
 
 _TIDY_EVERY_S: Final = 5.0
@@ -129,6 +129,7 @@ def create_app(settings: GatewaySettings) -> Gateway:
 
 def _reporter(access_log: AccessLog | None) -> Callable[[Exchange], None]:
     """What is done once with every finished exchange: one metric, one line."""
+
     def report(exchange: Exchange) -> None:
         duration_s = monotonic() - exchange.started
         service = exchange.service

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
     from falcongate.wire.fields import Field, FieldBlock
 
+
 class RelayedBody(Protocol):
     """A response body that can move itself, faster than by being iterated over."""
 
-    def relay_to(
-        self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float
-    ) -> None:
+    def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         """Send `head` and the whole body into `channel`."""
 
 

@@ -33,10 +33,7 @@ class Expansion:
     def expand(self, value: Any, key: str = "") -> Any:
         """`value` with every text in it expanded; tables and lists are walked through."""
         if isinstance(value, dict):
-            return {
-                name: self.expand(item, f"{key}.{name}" if key else name)
-                for name, item in value.items()
-            }
+            return {name: self.expand(item, f"{key}.{name}" if key else name) for name, item in value.items()}
         if isinstance(value, list):
             return [self.expand(item, f"{key}[{at}]") for at, item in enumerate(value)]
         if isinstance(value, str) and "${" in value:
@@ -55,9 +52,7 @@ class Expansion:
         name, default = match["name"], match["default"]
         value = self._environ.get(name) or default
         if value is None:
-            self._note(
-                key, "", f"set the environment variable {name}, or write ${{{name}:-default}}"
-            )
+            self._note(key, "", f"set the environment variable {name}, or write ${{{name}:-default}}")
             return ""
         return value
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from falcongate.config.checks import contradictions
 from falcongate.config.expand import Expansion
-from falcongate.config.settings import GatewaySettings
+from falcongate.config.settings import GatewaySettings, ServiceSettings
 from falcongate.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
@@ -171,9 +171,7 @@ def _microservice_urls(text: str, problems: list[ConfigProblem]) -> dict[str, An
     return services
 
 
-def _number(
-    environ: Mapping[str, str], name: str, most: int, problems: list[ConfigProblem]
-) -> int | None:
+def _number(environ: Mapping[str, str], name: str, most: int, problems: list[ConfigProblem]) -> int | None:
     text = environ.get(name, "").strip()
     if not text:
         return None
@@ -241,7 +239,5 @@ def _names_beside(location: tuple[int | str, ...]) -> list[str]:
             continue  # the name of a service
         model = field.annotation
         if part == "services":
-            from falcongate.config.settings import ServiceSettings
-
             model = ServiceSettings
     return sorted(getattr(model, "model_fields", {}))

@@ -281,7 +281,8 @@ class GatewaySettings(_Settings):
     """The whole configuration."""
 
     public_url: Annotated[
-        str, _fullmatch(re.compile(r"https?://[A-Za-z0-9._:\[\]-]+|"), "an address like https://api.example.com")
+        str,
+        _fullmatch(re.compile(r"https?://[A-Za-z0-9._:\[\]-]+|"), "an address like https://api.example.com"),
     ] = ""
     """The gateway's own address as callers know it. Empty: taken from each request's Host."""
 

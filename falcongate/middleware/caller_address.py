@@ -30,9 +30,7 @@ class TrustedProxies:
         if not self._hops and not self._is_trusted(exchange.peer_address):
             return
         exchange.is_from_trusted_proxy = True
-        exchange.caller_address = self._walk(
-            exchange.peer_address, environ.get("HTTP_X_FORWARDED_FOR", "")
-        )
+        exchange.caller_address = self._walk(exchange.peer_address, environ.get("HTTP_X_FORWARDED_FOR", ""))
         scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
         if scheme in ("http", "https"):
             exchange.scheme = scheme

@@ -53,9 +53,7 @@ class Context:
         self._headers = headers
         self._report = report
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., object]
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """Answer one request."""
         request_id = self._request_ids.for_request(environ.get("HTTP_X_REQUEST_ID"))
         exchange = Exchange(environ, request_id, monotonic())
@@ -118,9 +116,7 @@ class _Answer:
 
     __slots__ = ("_body", "_exchange", "_report")
 
-    def __init__(
-        self, exchange: Exchange, body: Any, report: Callable[[Exchange], None]
-    ) -> None:
+    def __init__(self, exchange: Exchange, body: Any, report: Callable[[Exchange], None]) -> None:
         self._body = body
         self._exchange = exchange
         self._report: Callable[[Exchange], None] | None = report
@@ -138,6 +134,8 @@ class _Answer:
         exchange = self._exchange
         # PERF: an exchange and what it holds hold it in turn; untied, they need no garbage collector.
         exchange.environ.pop(EXCHANGE, None)
+        exchange.environ.pop("falcongate.refusal", None)
+        exchange.refusal = None
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()
@@ -151,9 +149,7 @@ class _RelayedAnswer(_Answer):
 
     __slots__ = ()
 
-    def relay_to(
-        self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float
-    ) -> None:
+    def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         """Send head and body; see RelayedBody."""
         self._body.relay_to(channel, head, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
 

@@ -51,7 +51,9 @@ def _answer_error(req: falcon.Request, resp: falcon.Response, error: GatewayErro
         req.env["falcongate.close"] = True
 
 
-def _answer_falcon(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
+def _answer_falcon(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object
+) -> None:
     ours: GatewayError
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         allow = dict(error.headers or {}).get("Allow", "")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, SecurityHeaderSettings
     from falcongate.exchange import Exchange
     from falcongate.middleware.cors import Cors
-    from falcongate.wire.fields import Field
 
 _PASS, _DROP, _SECURITY, _LENGTH, _DATE = range(5)
 _MAX_KNOWN_NAMES: Final = 1_024

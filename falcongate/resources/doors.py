@@ -32,7 +32,7 @@ class Doors(CompiledRouter):
     def __init__(self, proxy: Proxy) -> None:
         super().__init__()
         self._first_segments: tuple[str, ...] = ()
-        self._to_services = (proxy, _AnyMethod(proxy.on_request), {}, None)
+        self._to_services: tuple[Any, ...] = (proxy, _AnyMethod(proxy.on_request), {}, None)
 
     def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
         """Add a door of our own."""

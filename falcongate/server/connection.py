@@ -133,9 +133,7 @@ class Connection:
         self._answer(self._environ(head, wsgi_input or _NO_INPUT))
 
     def _take_up_body(self, head: RequestHead) -> CallerBody:
-        self._body = Body(
-            self.channel, length=head.content_length, is_chunked=head.is_chunked
-        )
+        self._body = Body(self.channel, length=head.content_length, is_chunked=head.is_chunked)
         expect = head.block.environ.get("HTTP_EXPECT", "")
         return CallerBody(
             self._body,
@@ -212,9 +210,7 @@ class Connection:
         if self._body is not None and not self._body.is_complete:
             self._linger()
 
-    def _start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: object = None
-    ) -> None:
+    def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
         del exc_info  # nothing is sent before the body is asked for, so the last call counts
         self._start = start_of(status, headers)
 

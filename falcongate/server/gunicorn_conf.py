@@ -86,7 +86,7 @@ def when_ready(server: Arbiter) -> None:
     if not server.master_pid:
         for left_over in _metrics_directory()[0].glob("*.db"):
             left_over.unlink()
-    server.handle_hup = partial(_reload_if_valid, server, server.handle_hup)  # type: ignore[method-assign]
+    server.handle_hup = partial(_reload_if_valid, server.handle_hup)  # type: ignore[method-assign]
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -129,7 +129,7 @@ def _metrics_directory() -> tuple[Path, bool]:
     return directory, False
 
 
-def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:
+def _reload_if_valid(go_on: Callable[[], None]) -> None:
     """SIGHUP: read the configuration anew, and stay with what runs if it has mistakes.
 
     gunicorn alone would find out from the new workers, and end everything when they cannot start.

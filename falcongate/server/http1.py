@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 _REQUEST_LINE: Final = re.compile(
     rb"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (/[!-\"$-\[\]-~]*) HTTP/1\.([01])\r\n"
 )
-_OTHER_REQUEST_LINE: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n"
-)
+_OTHER_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _METHOD_BEGINS: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}(?: |$)")
 
@@ -89,24 +87,22 @@ def parse_head(data: bytes, settings: ServerSettings, previous: FieldBlock) -> R
         raise TargetTooLong
     if len(data) > settings.max_head_bytes:
         raise HeadTooLarge
-    match = _REQUEST_LINE.match(data)
-    is_repeated = match is not None and data.endswith(previous.data, line_end)
-    if is_repeated and len(data) == line_end + len(previous.data):
-        block = previous
-    else:
-        fields = None if match is None else known_fields(data)
-        match = match or _OTHER_REQUEST_LINE.match(data)
-        if match is None:
-            raise MalformedRequest(
-                "The request line is not a method, a target and HTTP/1.1 or HTTP/1.0."
-            )
+    line = _REQUEST_LINE.match(data)
+    if line is None:
+        line = _OTHER_REQUEST_LINE.match(data)
+        if line is None:
+            raise MalformedRequest("The request line is not a method, a target and HTTP/1.1.")
+        _judge(data)
+    block = previous
+    if len(data) != line_end + len(previous.data) or not data.endswith(previous.data):
+        fields = known_fields(data)
         if fields is None:
             _judge(data)
             fields = fields_of(data)
         if len(fields) > settings.max_headers:
             raise HeadTooLarge
         block = _block_of(data[line_end:], fields)
-    method, target, minor = match.groups()
+    method, target, minor = line.groups()
     head = RequestHead(
         method.decode("latin-1"), target.decode("latin-1"), is_http11=minor == b"1", block=block
     )

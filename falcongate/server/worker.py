@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _HEARTBEAT_S = 1.0
+_DRAIN_LOOK_S = 0.05
 _GC_THRESHOLDS = (20_000, 20, 20)
 
 
@@ -83,8 +85,8 @@ class FalcongateWorker(GeventWorker):
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(1)
-        tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        server = StreamServer(
+        tls: dict[str, Any] = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        server: StreamServer = StreamServer(
             sock, handle=partial(self.handle, sock.getsockname()), spawn=Pool(self.worker_connections), **tls
         )
         if self.cfg.workers > 1:
@@ -103,10 +105,11 @@ class FalcongateWorker(GeventWorker):
         return bool(self.alive)
 
     def _drain(self) -> None:
-        with gevent.Timeout(self.cfg.graceful_timeout, False):
-            while self._connections:
-                self.notify()
-                gevent.sleep(0.05)
+        deadline = monotonic() + self.cfg.graceful_timeout
+        while self._connections and monotonic() < deadline:
+            self.notify()
+            gevent.sleep(_DRAIN_LOOK_S)
+        if not self._connections:
             return
         self.log.warning("%s connections were cut after the grace period", len(self._connections))
 

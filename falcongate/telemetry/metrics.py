@@ -63,9 +63,9 @@ class _Tally:
         for service, row in durations.items():
             histogram = DURATION.labels(service)
             # `observe` takes one value at a time, so this goes to the parts it adds to.
-            for bucket, count in zip(histogram._buckets, row[1:], strict=True):
-                if count:
-                    bucket.inc(count)
+            for bucket, observed in zip(histogram._buckets, row[1:], strict=True):
+                if observed:
+                    bucket.inc(observed)
             histogram._sum.inc(row[0])
 
 
@@ -73,9 +73,7 @@ _tally = _Tally()
 atexit.register(_tally.flush)
 
 
-def observe_request(
-    *, service: str, method: str, status: int, problem: str, duration_s: float
-) -> None:
+def observe_request(*, service: str, method: str, status: int, problem: str, duration_s: float) -> None:
     """Count one request that has ended."""
     key = (service, method, status)
     requests = _tally.requests

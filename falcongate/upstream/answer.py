@@ -103,12 +103,14 @@ def _sort(head: AnswerHead, fields: list[Field]) -> None:
             if head.is_chunked or field.value.lower() != b"chunked":
                 raise FramingError("a transfer coding other than chunked")
             head.is_chunked = True
-        elif kind == _CONNECTION and field.value != b"keep-alive":
-            nominated |= connection_tokens(field.value)
         elif kind == _CONNECTION:
-            head.may_stay = True
+            nominated |= connection_tokens(field.value)
     if nominated:
-        # RFC 9112, 9.3: HTTP/1.1 stays unless told to close, HTTP/1.0 closes unless told to stay.
-        head.may_stay = b"close" not in nominated and (head.may_stay or b"keep-alive" in nominated)
-        if not nominated <= _ORDINARY_TOKENS:
-            head.fields = [field for field in head.fields if field.name not in nominated]
+        _obey_connection(head, nominated)
+
+
+def _obey_connection(head: AnswerHead, nominated: frozenset[bytes]) -> None:
+    # RFC 9112, 9.3: HTTP/1.1 stays unless told to close, HTTP/1.0 closes unless told to stay.
+    head.may_stay = b"close" not in nominated and (head.may_stay or b"keep-alive" in nominated)
+    if not nominated <= _ORDINARY_TOKENS:
+        head.fields = [field for field in head.fields if field.name not in nominated]

@@ -79,9 +79,7 @@ class Attempt:
         self._exchange.target_used = target.url
         target.in_flight += 1
         try:
-            connection = target.pool.take(
-                min(self._match.route.settings.pool_wait_s, self._seconds_left())
-            )
+            connection = target.pool.take(min(self._match.route.settings.pool_wait_s, self._seconds_left()))
             try:
                 return self._on(connection, target, needs_fresh_connection=needs_fresh_connection)
             except BaseException:
@@ -121,9 +119,7 @@ class Attempt:
             sent = channel.send_now(data)
         except OSError as error:
             # Not one byte was taken: the connection had ended before.
-            raise self._failure(
-                BROKE_OFF, Stage.SEND_HEAD, str(error), may_have_acted=False
-            ) from error
+            raise self._failure(BROKE_OFF, Stage.SEND_HEAD, str(error), may_have_acted=False) from error
         try:
             if sent < len(data):
                 channel.send_all(data[sent:], service.idle_timeout_s, self._deadline)
@@ -156,9 +152,7 @@ class Attempt:
                 self._pass_hints(head)
         raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "too many interim answers, or 101 unasked")
 
-    def _receive_head(
-        self, channel: Channel, deadline: float, caller: CallerWatch | None
-    ) -> AnswerHead:
+    def _receive_head(self, channel: Channel, deadline: float, caller: CallerWatch | None) -> AnswerHead:
         while (end := channel.buffer.find(b"\r\n\r\n") + 4) < 4:
             if channel.buffer:
                 self._refuse_nonsense(channel.buffer)
@@ -178,9 +172,9 @@ class Attempt:
             channel.buffer += data or b""
         data = channel.buffer[:end]
         channel.buffer = channel.buffer[end:]
+        if end > MAX_ANSWER_HEAD_BYTES:
+            raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "the head is too long")
         try:
-            if end > MAX_ANSWER_HEAD_BYTES:
-                raise ServiceNonsense("the head is too long")
             return parse_answer(data)
         except ServiceNonsense as error:
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, str(error)) from error
@@ -224,10 +218,7 @@ class Attempt:
         send_early_hints = self._exchange.environ.get("wsgi.early_hints")
         if send_early_hints is not None:
             send_early_hints(
-                [
-                    (field.line.partition(b":")[0].decode("latin-1"), field.text)
-                    for field in head.fields
-                ]
+                [(field.line.partition(b":")[0].decode("latin-1"), field.text) for field in head.fields]
             )
 
     def _broke_off(self, channel: Channel, reason: str) -> AttemptFailure:

@@ -80,7 +80,7 @@ class _OurPool:
     """What is ours of urllib3's pool: how a connection is taken from it."""
 
     # PERF: 0.2 us a get and put; the standard library's queue takes its locks for 1.6 us.
-    QueueCls = LifoQueue
+    QueueCls: Any = LifoQueue
     pool: Any
 
     def take(self, timeout_s: float) -> ServiceConnection:

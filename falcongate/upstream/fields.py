@@ -61,9 +61,7 @@ class _Kinds(dict[bytes, int]):
         return kind
 
 
-_kinds: Final = _Kinds(
-    {b"connection": _CONNECTION, b"authorization": _CREDENTIAL, b"cookie": _COOKIE}
-)
+_kinds: Final = _Kinds({b"connection": _CONNECTION, b"authorization": _CREDENTIAL, b"cookie": _COOKIE})
 
 
 def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
@@ -72,9 +70,7 @@ def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
     return b";".join(pairs).strip()
 
 
-def _end_to_end(
-    fields: list[Field], *, is_public: bool, credential_cookies: frozenset[bytes]
-) -> bytes:
+def _end_to_end(fields: list[Field], *, is_public: bool, credential_cookies: frozenset[bytes]) -> bytes:
     """The lines of the caller's fields that are for the service, with their line breaks."""
     lines = []
     nominated: frozenset[bytes] = frozenset()

@@ -28,9 +28,7 @@ class Forwarder:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.targets = {name: Targets(service) for name, service in settings.services.items()}
-        self._credential_cookies = frozenset(
-            name.encode("latin-1") for name in settings.credential_cookies
-        )
+        self._credential_cookies = frozenset(name.encode("latin-1") for name in settings.credential_cookies)
         self._body_idle_timeout_s = settings.server.body_idle_timeout_s
         self._pipes = Pipes()
 

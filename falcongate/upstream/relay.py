@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -122,10 +123,9 @@ class Pipes:
         if self._idle:
             return self._idle.pop()
         ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        # Where the system's share of pipe memory is used up, the default size works, only slower.
+        with suppress(PermissionError):
             fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except PermissionError:
-            pass  # the system's share of pipe memory is used up: the default size works, slower
         return ends
 
     def give(self, ends: tuple[int, int], *, is_empty: bool) -> None:
@@ -186,33 +186,21 @@ class Relay:
         source, pending = self._source, first
         while not source.is_complete:
             if self._can_splice():
-                if (pending and not self._send(pending)) or not self._splice():
-                    return False
+                is_going_on = self._send(pending) and self._splice()
                 pending = b""
-                continue
-            try:
-                piece = self._receive_now()
-            except SourceFailed:
-                # What came before the cut is the other side's, the head above all.
-                self._send(pending)
-                raise
-            if piece is None:
-                if pending and not self._send(pending):
-                    return False
+            else:
+                piece = self._receive_now(pending)
+                if piece:
+                    pending += chunk_of(piece) if self._is_chunked else piece
+                if source.is_complete:
+                    break
+                is_going_on = self._send(pending) and (piece is not None or self._wait_for_source())
                 pending = b""
-                if not self._wait_for_source():
-                    return False
-                continue
-            if piece:
-                self._count(len(piece))
-                pending += chunk_of(piece) if self._is_chunked else piece
-            if pending and not source.is_complete:
-                if not self._send(pending):
-                    return False
-                pending = b""
+            if not is_going_on:
+                return False
         if self._is_chunked:
             pending += LAST_CHUNK
-        return not pending or self._send(pending)
+        return self._send(pending)
 
     def _can_splice(self) -> bool:
         source = self._source
@@ -225,11 +213,16 @@ class Relay:
             and self._sink.spliceable
         )
 
-    def _receive_now(self) -> bytes | None:
+    def _receive_now(self, pending: bytes) -> bytes | None:
         try:
-            return self._source.receive_now()
+            piece = self._source.receive_now()
         except (BodyCutShort, OSError) as error:
+            # What came before the cut is the other side's, the head above all.
+            self._send(pending)
             raise SourceFailed(str(error)) from error
+        if piece:
+            self._count(len(piece))
+        return piece
 
     def _count(self, moved: int) -> None:
         self.moved_bytes += moved
@@ -271,6 +264,9 @@ class Relay:
         return True
 
     def _send(self, data: bytes) -> bool:
+        """Send all of it, which may be nothing. False if it was interrupted."""
+        if not data:
+            return True
         try:
             sent = self._sink.send_now(data)
             if sent == len(data):

@@ -64,9 +64,7 @@ class ServiceBody:
             # Others may use the connection while a slow caller still takes these bytes.
             self._release()
 
-    def relay_to(
-        self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float
-    ) -> None:
+    def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         """Send `head` and the body. Raises ResponseTruncated, or CallerLeft if nobody takes it."""
         data, exchange = self._data, self._exchange
         first = head
@@ -85,9 +83,7 @@ class ServiceBody:
         except (TimedOut, OSError, SinkFailed) as error:
             raise CallerLeft(str(error)) from error
 
-    def _relay_rest(
-        self, channel: Channel, first: bytes, *, is_chunked: bool, send_timeout_s: float
-    ) -> None:
+    def _relay_rest(self, channel: Channel, first: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         relay = Relay(
             self._body,
             channel,

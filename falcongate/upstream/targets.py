@@ -71,5 +71,5 @@ class Targets:
         if len(usable) == 1:
             return usable[0]
         # Two choices keep the load even without everybody running to the same idle target.
-        one, other = random.sample(usable, 2)  # noqa: S311  # not a secret
+        one, other = random.sample(usable, 2)
         return one if one.in_flight <= other.in_flight else other

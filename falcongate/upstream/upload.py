@@ -37,7 +37,16 @@ class Upload:
     caller has nothing more to send, so that its channel can be watched for its leaving.
     """
 
-    __slots__ = ("_body", "_first", "_input", "_max_bytes", "framing", "is_chunked", "is_done", "is_replayable")
+    __slots__ = (
+        "_body",
+        "_first",
+        "_input",
+        "_max_bytes",
+        "framing",
+        "is_chunked",
+        "is_done",
+        "is_replayable",
+    )
 
     def __init__(self, environ: dict[str, Any], max_body_bytes: int) -> None:
         self.is_chunked = "HTTP_TRANSFER_ENCODING" in environ

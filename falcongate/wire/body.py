@@ -26,9 +26,7 @@ class Body:
 
     __slots__ = ("_decoder", "channel", "is_complete", "is_until_close", "remaining")
 
-    def __init__(
-        self, channel: Channel, *, length: int | None, is_chunked: bool = False
-    ) -> None:
+    def __init__(self, channel: Channel, *, length: int | None, is_chunked: bool = False) -> None:
         self.channel = channel
         self.remaining = length
         self.is_until_close = length is None and not is_chunked

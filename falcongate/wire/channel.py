@@ -18,8 +18,6 @@ from gevent import get_hub, getcurrent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gevent.socket import socket
-
 RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
@@ -77,11 +75,11 @@ class Channel:
     spliceable = True
     """Whether its bytes may be moved by the kernel, past Python."""
 
-    def __init__(self, sock: socket) -> None:
-        self.sock = sock
+    def __init__(self, sock: Any) -> None:
+        self.sock: Any = sock
         # PERF: gevent's recv and sendall ask for SO_SNDBUF, try, fail and then wait; on the plain
         # socket inside, a request costs a third less.
-        self._raw: Any = sock._sock
+        self._raw = sock._sock
         self._hub = get_hub()
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
         self._writable: Any = None
@@ -104,7 +102,8 @@ class Channel:
 
     def fileno(self) -> int:
         """The file descriptor, for `os.splice`."""
-        return self.sock.fileno()
+        number: int = self.sock.fileno()
+        return number
 
     def wait_readable(self, timeout_s: float) -> None:
         """Wait until something, or the end, can be read. Raises TimedOut."""
@@ -224,10 +223,12 @@ class TlsChannel(Channel):
         sock.setblocking(False)
 
     def wait_readable(self, timeout_s: float) -> None:
+        """As for any channel; what the library holds already is not waited for."""
         if not self.sock.pending():
             super().wait_readable(timeout_s)
 
     def receive_now(self, limit: int) -> bytes | None:
+        """As for any channel."""
         try:
             data: bytes = self.sock.recv(limit)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -235,6 +236,7 @@ class TlsChannel(Channel):
         return data
 
     def send_now(self, data: bytes | memoryview) -> int:
+        """As for any channel."""
         try:
             sent: int = self.sock.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -242,6 +244,7 @@ class TlsChannel(Channel):
         return sent
 
     def is_quiet(self) -> bool:
+        """As for any channel."""
         # Session tickets make the socket readable with nothing in them for us, so ask the library.
         try:
             return self.receive_now(1) is None and not self.buffer
@@ -263,6 +266,7 @@ class PeekedChannel(Channel):
         self._has_next = False
 
     def watch(self) -> None:
+        """As for any channel, until the caller has sent something."""
         # Its next request stays where it is, so the socket would be readable all the time.
         if not self._has_next:
             super().watch()

@@ -5,6 +5,7 @@ Lines are forwarded as they came; what rooms decide by is the lower-case name be
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 _MAX_KNOWN_LINES: Final = 4_096
@@ -137,6 +138,7 @@ def lines_of(headers: list[tuple[str, str]]) -> list[bytes]:
     return text.encode("latin-1").split(b"\r\n") if text else []
 
 
+@lru_cache(maxsize=256)
 def connection_tokens(value: bytes) -> frozenset[bytes]:
     """The lower-cased names in a `Connection` field."""
     return frozenset(token.strip().lower() for token in value.split(b",")) - {b""}

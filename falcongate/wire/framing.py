@@ -22,6 +22,7 @@ _MAX_CHUNK_HEAD_BYTES: Final = 1_024
 _MAX_EXTENSION_BYTES: Final = 16_384
 _MAX_TRAILER_BYTES: Final = 8_192
 
+
 class FramingError(ValueError):
     """The message has no end that everybody would agree on."""
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from falcongate.config.load import load
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
 from falcongate import errors
+from falcongate.config.load import load
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 from falcongate.telemetry import metrics
 from tests.architecture.tree import DOCS, PACKAGE, ROOT, modules, name_of, pages, texts

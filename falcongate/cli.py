@@ -1,0 +1,299 @@
+"""The operator's commands. Each asks the room it concerns and prints what it is told; no rule is here.
+
+Exit statuses: 0, 1 for "no" (explained: the gateway would refuse it), 2 for mistakes in the
+configuration or the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+from falcongate import __version__, demo
+from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
+from falcongate.errors import ConfigError, MethodNotAllowed, Refusal
+from falcongate.routing.path import normal_form, origin_form, split_target
+from falcongate.routing.table import Match, Route, RouteTable
+from falcongate.server.http1 import parse_head
+from falcongate.upstream.rewrite import rewritten_target
+from falcongate.wire.fields import FieldBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from falcongate.config.settings import GatewaySettings, ServiceSettings
+
+# What `app.py` adds as doors of our own; all else is for the services.
+_OWN_PATH: Final = re.compile(r"/(?:health(?:/live|/ready)?|metrics|ws/[^/]+(?:/.*)?)/?")
+_TRIES: Final = (
+    ("'{base}/api/hello/a%20path?and=a+query'", "what arrived at a service: target and headers"),
+    ("{base}/api/echo/ -d 'some text'", "what you send, as it arrives"),
+    ("-N {base}/api/events/", "ten server-sent events, one a second"),
+    ("-i '{base}/api/slow/?seconds=2'", "after two seconds; Server-Timing says whose they were"),
+    ("{base}/api/twins/", "one of two targets, a or b; ask several times"),
+    ("-i {base}/api/nowhere/", "404, as a problem document"),
+    ("{base}/health/", "what the gateway knows of itself and its services"),
+    ("{base}/metrics/", "what it counts, for Prometheus"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and answer its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except ConfigError as error:
+        sys.stderr.write(render_report(error))
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="falcongate", description="An API gateway.")
+    parser.add_argument("--version", action="version", version=f"falcongate {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, purpose: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=purpose, description=purpose)
+        made.set_defaults(run=run)
+        return made
+
+    def add_config(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--config", metavar="FILE", help="TOML file; else the one in FALCONGATE_CONFIG")
+
+    def add_gunicorn(to: argparse.ArgumentParser, address: str) -> None:
+        to.add_argument(
+            "--bind", metavar="ADDRESS", help=f"host:port or unix:path; else {address}, port from PORT"
+        )
+        to.add_argument("--workers", type=_count, metavar="N", help="processes; else WEB_CONCURRENCY")
+
+    serve = command("serve", _serve, "Run the gateway.")
+    add_config(serve)
+    add_gunicorn(serve, "0.0.0.0")  # noqa: S104  # a gateway is there to be reached
+    check = command("check", _check, "Validate the configuration and print what would run.")
+    add_config(check)
+    check.add_argument("--json-schema", action="store_true", help="print the schema of the file, for editors")
+    add_config(command("routes", _routes, "Print which path leads to which service."))
+    explain = command("explain", _explain, "Tell what would happen to a request.")
+    explain.add_argument("method", metavar="METHOD")
+    explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
+    add_config(explain)
+    demonstrate = command("demo", _demo, "Run small services to try the gateway with.")
+    demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
+    demonstrate.add_argument("--port", type=int, help="play all services on this one port")
+    demonstrate.add_argument("--serve", action="store_true", help="run the gateway in front of them, too")
+    add_gunicorn(demonstrate, "127.0.0.1")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 up, not {text!r}")
+    return int(text)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = load(path=arguments.config)
+    load_process()
+    for warning in _warnings(settings):
+        print(f"warning: {warning}", file=sys.stderr)
+    changes = {"FALCONGATE_CONFIG": arguments.config} if arguments.config else {}
+    _become_gunicorn(changes, bind=arguments.bind, workers=arguments.workers)
+
+
+def _become_gunicorn(changes: Mapping[str, str], *, bind: str | None, workers: int | None) -> NoReturn:
+    """Let gunicorn take the place of this process, so that signals reach it."""
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:falcongate.server.gunicorn_conf"]
+    command += ["--bind", bind] if bind else []
+    command += ["--workers", str(workers)] if workers else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [*command, "falcongate.wsgi:app"], copy_of_environment() | dict(changes))  # noqa: S606
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    if arguments.json_schema:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    settings, process = load(path=arguments.config), load_process()
+    services = "1 service" if len(settings.services) == 1 else f"{len(settings.services)} services"
+    port = process.port or "8000 (PORT is not set)"
+    workers = process.workers or "one a core, four at most (WEB_CONCURRENCY is not set)"
+    print(f"The configuration is valid: {services}, port {port}, workers: {workers}.")
+    print("\nSet, where it differs from the default:")
+    said = dict(_flat(settings.model_dump(mode="json", exclude_defaults=True)))
+    print("\n".join(f"  {key} = {value}" for key, value in said.items()) or "  nothing")
+    for warning in _warnings(settings):
+        print(f"\nwarning: {warning}")
+    return 0
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Settings by their full key, as text; secrets have been masked by their type."""
+    for key, value in table.items():
+        name = before + (key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key))
+        if isinstance(value, dict):
+            yield from _flat(value, name + ".")
+        else:
+            yield name, json.dumps(value, ensure_ascii=False)
+
+
+def _warnings(settings: GatewaySettings) -> Iterator[str]:
+    if not settings.services:
+        yield "no service is configured; set MICROSERVICE_URLS or write [services.<name>] in a file"
+    for name, service in settings.services.items():
+        if service.tls.insecure_skip_verify:
+            yield (
+                f"services.{name}.tls.insecure_skip_verify is on:"
+                " anyone between the gateway and the service can read and change everything"
+            )
+
+
+def _routes(arguments: argparse.Namespace) -> int:
+    settings = load(path=arguments.config)
+    table = RouteTable(settings)
+    rows = [("PATH", "SERVICE", "TARGETS", "TIMEOUT", "PUBLIC", "REWRITING")]
+    for route in sorted(table.routes, key=lambda route: route.prefix):
+        service = route.settings
+        public = _public_below(settings, table, route)
+        rows.append(
+            (route.prefix, route.service, ", ".join(service.url), f"{service.timeout_s:g} s", public,
+             _rewriting(service))
+        )  # fmt: skip
+    print(_aligned(rows))
+    print("\nPublic paths:", *(settings.public_paths or ["none"]), sep="\n  ")
+    timeouts = [f"{seconds:g} s  {endpoint}" for endpoint, seconds in settings.endpoint_timeouts.items()]
+    print("\nTimeouts by endpoint:", *(timeouts or ["none"]), sep="\n  ")
+    return 0
+
+
+def _public_below(settings: GatewaySettings, table: RouteTable, route: Route) -> str:
+    """How many of the public paths lie on a route."""
+    examples = [pattern.rstrip("/").removesuffix("/**").replace("*", "x") for pattern in settings.public_paths]
+    count = sum(table.candidates(example)[:1] == [route] for example in examples)
+    return str(count) if count else "-"
+
+
+def _rewriting(service: ServiceSettings) -> str:
+    parts = [
+        f"strip {service.strip_prefix}" if service.strip_prefix else "",
+        f"add {service.add_prefix}" if service.add_prefix else "",
+        "append /" if service.append_slash else "",
+    ]
+    return ", ".join(filter(None, parts)) or "-"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(padded)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    settings = load(path=arguments.config)
+    table = RouteTable(settings)
+    method, raw_target = arguments.method, os.fsencode(arguments.target)
+    print(f"{method} {arguments.target}\n")
+    try:
+        target, path = _judge(settings, method, raw_target)
+        rows = [("judged as", path)]
+        if is_own_path(path):
+            rows += [("answered by", "the gateway itself")]
+        else:
+            match = table.match(path)
+            rows += _way(match, method, target, table.candidates(path)[1:])
+            rows += _rules(settings, match)
+    except Refusal as refusal:
+        print(_aligned([
+            ("refused", f"{refusal.status} {refusal.problem}: {refusal.detail}"), ("", refusal.suggestion)
+        ]))  # fmt: skip
+        return 1
+    print(_aligned(rows))
+    return 0
+
+
+def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[bytes, str]:
+    """The target in origin form and the path that rules see. Raises the Refusal that a caller would get."""
+    host = os.fsencode(urlsplit(os.fsdecode(raw_target)).netloc) or b"gateway"
+    request = b"%b %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (os.fsencode(method), raw_target, host)
+    parse_head(request, settings.server, FieldBlock(b"", [], {}))
+    if method in ("CONNECT", "TRACE"):
+        raise MethodNotAllowed(f"{method} is never forwarded.")
+    target = raw_target if raw_target.startswith(b"/") else origin_form(raw_target, host)
+    return target, normal_form(split_target(target)[0])
+
+
+def is_own_path(path: str) -> bool:
+    """Whether the gateway answers a path itself, with and without a slash at its end."""
+    return _OWN_PATH.fullmatch(path) is not None
+
+
+def _way(match: Match, method: str, target: bytes, others: Iterable[Route]) -> Iterator[tuple[str, str]]:
+    route = match.route
+    service = route.settings
+    yield "route", f"{route.prefix} -> {route.service}"
+    for other in others:
+        yield "passed over", f"{other.prefix} -> {other.service}: shorter"
+    sent = rewritten_target(target, method, route)
+    yield "sends", f"{method} {os.fsdecode(sent)} HTTP/1.1"
+    yield "rewriting", _rewriting(service) if sent != target else "none: byte for byte"
+    for url in service.url:
+        host = "the caller's" if service.preserve_host else urlsplit(url).netloc
+        yield "to", f"{url} (Host: {host})"
+
+
+def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]:
+    service, name = match.route.settings, match.route.service
+
+    def origin(key: str) -> str:
+        return f"services.{name}.{key}" if key in service.model_fields_set else "default"
+
+    of_route = match.timeout_from.endswith(".timeout_s")
+    yield "first byte", f"{match.timeout_s:g} s ({origin('timeout_s') if of_route else match.timeout_from})"
+    for meaning, key in (
+        ("connect", "connect_timeout_s"), ("pauses", "idle_timeout_s"), ("whole", "total_timeout_s"),
+        ("connection", "pool_wait_s"),
+    ):  # fmt: skip
+        yield meaning, f"{getattr(service, key):g} s ({origin(key)})"
+    yield "largest body", f"{service.max_body_bytes} bytes ({origin('max_body_bytes')})"
+    yield "retries", f"{service.retries}, only where repeating is safe ({origin('retries')})"
+    if match.is_public:
+        cookies = ", ".join(settings.credential_cookies)
+        yield (
+            "public",
+            f"yes; removed: Authorization, cookies {cookies}" if cookies else "yes; removed: Authorization",
+        )
+    else:
+        yield "public", "no; credentials are passed on"
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    address = arguments.bind or f"127.0.0.1:{load_process().port or 8000}"
+    try:
+        services = demo.listen(arguments.host, arguments.port)
+    except OSError as error:
+        print(f"falcongate demo: cannot listen on {arguments.host}: {error.strerror}", file=sys.stderr)
+        return 1
+    urls = demo.urls_of(services)
+    if not arguments.serve:
+        print(f"MICROSERVICE_URLS='{urls}'", flush=True)
+        demo.serve(services)
+        return 0
+    parent = os.getpid()
+    if os.fork() == 0:
+        demo.serve(services, parent=parent)
+        os._exit(0)
+    base = address if address.startswith("unix:") else f"http://{address}"
+    print(f"The gateway starts on {base}, with demonstration services behind it. Try:\n")
+    print(_aligned([(f"  curl {what.format(base=base)}", f"# {answer}") for what, answer in _TRIES]))
+    print("\nCtrl-C ends all.\n")
+    _become_gunicorn({"MICROSERVICE_URLS": urls}, bind=address, workers=arguments.workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
