@@ -20,19 +20,19 @@ from falcongate.errors import ConfigError, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
 from falcongate.server.http1 import parse_head
-from falcongate.upstream.rewrite import rewritten_target
+from falcongate.upstream.rewrite import rewritten_target, strips_prefix
 from falcongate.wire.fields import FieldBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from falcongate.config.settings import GatewaySettings, ServiceSettings
+    from falcongate.config.settings import GatewaySettings
 
 # What `app.py` adds as doors of our own; all else is for the services.
 _OWN_PATH: Final = re.compile(r"/(?:health(?:/live|/ready)?|metrics|ws/[^/]+(?:/.*)?)/?")
 _TRIES: Final = (
     ("'{base}/api/hello/a%20path?and=a+query'", "what arrived at a service: target and headers"),
-    ("{base}/api/echo/ -d 'some text'", "what you send, as it arrives"),
+    ("{base}/api/echo/ -d 'some text'", "what you send"),
     ("-N {base}/api/events/", "ten server-sent events, one a second"),
     ("-i '{base}/api/slow/?seconds=2'", "after two seconds; Server-Timing says whose they were"),
     ("{base}/api/twins/", "one of two targets, a or b; ask several times"),
@@ -163,7 +163,7 @@ def _routes(arguments: argparse.Namespace) -> int:
         public = _public_below(settings, table, route)
         rows.append(
             (route.prefix, route.service, ", ".join(service.url), f"{service.timeout_s:g} s", public,
-             _rewriting(service))
+             _rewriting(route))
         )  # fmt: skip
     print(_aligned(rows))
     print("\nPublic paths:", *(settings.public_paths or ["none"]), sep="\n  ")
@@ -174,14 +174,15 @@ def _routes(arguments: argparse.Namespace) -> int:
 
 def _public_below(settings: GatewaySettings, table: RouteTable, route: Route) -> str:
     """How many of the public paths lie on a route."""
-    examples = [pattern.rstrip("/").removesuffix("/**").replace("*", "x") for pattern in settings.public_paths]
+    examples = [text.rstrip("/").removesuffix("/**").replace("*", "x") for text in settings.public_paths]
     count = sum(table.candidates(example)[:1] == [route] for example in examples)
     return str(count) if count else "-"
 
 
-def _rewriting(service: ServiceSettings) -> str:
+def _rewriting(route: Route) -> str:
+    service = route.settings
     parts = [
-        f"strip {service.strip_prefix}" if service.strip_prefix else "",
+        f"strip {service.strip_prefix}" if strips_prefix(route) else "",
         f"add {service.add_prefix}" if service.add_prefix else "",
         "append /" if service.append_slash else "",
     ]
@@ -241,7 +242,7 @@ def _way(match: Match, method: str, target: bytes, others: Iterable[Route]) -> I
         yield "passed over", f"{other.prefix} -> {other.service}: shorter"
     sent = rewritten_target(target, method, route)
     yield "sends", f"{method} {os.fsdecode(sent)} HTTP/1.1"
-    yield "rewriting", _rewriting(service) if sent != target else "none: byte for byte"
+    yield "rewriting", _rewriting(route) if sent != target else "none: byte for byte"
     for url in service.url:
         host = "the caller's" if service.preserve_host else urlsplit(url).netloc
         yield "to", f"{url} (Host: {host})"

@@ -11,18 +11,21 @@ import sys
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import copyfileobj
 from socketserver import TCPServer
+from tempfile import SpooledTemporaryFile
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 SERVICES: Final = {"hello": 1, "echo": 1, "events": 1, "slow": 1, "twins": 2}
 """The services by name, each with how many targets it has."""
 
 _PIECE_BYTES: Final = 65_536
+_MAX_HELD_BYTES: Final = 16 << 20
 _EVENTS: Final = 10
 _MAX_SLOW_S: Final = 10.0
 _LOOK_AT_PARENT_EVERY_S: Final = 0.5
@@ -66,13 +69,13 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         named = [segment for segment in parts.path.split("/") if segment in SERVICES]
         behaviour = named[0] if named else "hello"
-        if behaviour == "echo":
+        if behaviour == "echo" and self.command != "HEAD":
             self._echo()
             return
         for _ in self._body():
             pass  # only an echo cares
         if behaviour == "events":
-            self._send_pieces("text/event-stream", self._events())
+            self._send_events()
         elif behaviour == "slow":
             seconds = _seconds_of(parse_qs(parts.query))
             time.sleep(seconds)
@@ -80,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif behaviour == "twins":
             self._send_json({"answered_by": self.server.letter})
         else:
-            headers = [[name, value] for name, value in self.headers.items()]
+            headers = [f"{name}: {value}" for name, value in self.headers.items()]
             self._send_json({"method": self.command, "target": self.path, "headers": headers})
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815  # http.server's
@@ -89,31 +92,40 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the gateway logs each request."""
 
     def _echo(self) -> None:
-        """The body as it comes in; nothing of it is gathered."""
-        content_type = self.headers.get("Content-Type", "application/octet-stream")
-        length = self.headers.get("Content-Length")
-        if length is None:
-            self._send_pieces(content_type, self._body())
-            return
-        self._send_head(content_type, "Content-Length", length)
-        for piece in self._body():
-            self.wfile.write(piece)
+        """The body, once all of it is here: whoever answers in the middle of an upload ends it."""
+        with SpooledTemporaryFile(_MAX_HELD_BYTES) as held:
+            for piece in self._body():
+                held.write(piece)
+            content_type = self.headers.get("Content-Type", "application/octet-stream")
+            self._send_head(content_type, "Content-Length", str(held.tell()))
+            held.seek(0)
+            copyfileobj(held, self.wfile)
 
-    def _events(self) -> Iterator[bytes]:
+    def _send_events(self) -> None:
+        self._send_head("text/event-stream", "Transfer-Encoding", "chunked")
+        if self.command == "HEAD":
+            return
         for number in range(1, _EVENTS + 1):
-            if number > 1:
-                time.sleep(1)
-            yield b'id: %d\ndata: {"event": %d, "of": %d}\n\n' % (number, number, _EVENTS)
+            event = b'id: %d\ndata: {"event": %d, "of": %d}\n\n' % (number, number, _EVENTS)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+            time.sleep(1)
+        self.wfile.write(b"0\r\n\r\n")
 
     def _body(self) -> Iterator[bytes]:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             yield from self._exactly(int(self.headers.get("Content-Length", 0)))
             return
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
+        while size := int(self._line().partition(b";")[0], 16):
             yield from self._exactly(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
+            self._line()
+        while self._line().strip():
             pass  # trailers
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line:
+            raise ConnectionError("the body was cut short")
+        return line
 
     def _exactly(self, size: int) -> Iterator[bytes]:
         while size:
@@ -128,14 +140,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header(name, value)
         self.end_headers()
-
-    def _send_pieces(self, content_type: str, pieces: Iterable[bytes]) -> None:
-        self._send_head(content_type, "Transfer-Encoding", "chunked")
-        if self.command == "HEAD":
-            return
-        for piece in pieces:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        self.wfile.write(b"0\r\n\r\n")
 
     def _send_json(self, document: dict[str, object]) -> None:
         data = json.dumps(document, indent=2).encode() + b"\n"

@@ -250,7 +250,8 @@ class AttemptFailure(GatewayError):
     `stage` and `side` say where and whose doing; `may_have_acted` is False only when the
     service provably has not seen the request, so that sending it again cannot repeat anything.
     `is_stale` marks a kept connection that ended before any byte of an answer: most likely the
-    service had closed it already. `reason` is for the log and may name addresses; it is never sent to a caller.
+    service had closed it already. `reason` is for the log: it may name
+    addresses and is never sent to a caller.
     """
 
     suggestion = "Try again later; if it persists, report the request id."

@@ -6,7 +6,7 @@ Slots and nothing else. Who fills them: `middleware/context.py` opens and closes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from falcongate.wire.fields import block_of_environ
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from falcongate.routing.table import Match
     from falcongate.wire.channel import Channel
     from falcongate.wire.fields import Field, FieldBlock
+
+EXCHANGE: Final = "falcongate.exchange"
+"""Where a request's Exchange is found in its WSGI environ."""
 
 
 class RelayedBody(Protocol):
@@ -39,7 +42,8 @@ class Exchange:
 
     Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the
     address after trusted proxies, `peer_address` that of the socket. `route_match` is None until
-    a service is found. `refusal` was decided before there was anybody to answer it. `status` is what the caller was sent, 499 if it left before.
+    a service is found. `refusal` was decided before there was anybody to answer it. `status` is what
+    the caller was sent, 499 if it left before.
     """
 
     __slots__ = (

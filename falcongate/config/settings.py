@@ -177,7 +177,7 @@ class ServiceSettings(_Settings):
     """Also send `Forwarded` (RFC 7239) beside the X-Forwarded-* headers."""
 
     timeout_s: Seconds = 30
-    """Wall-clock seconds from the request's arrival to the first byte of its answer; then 504."""
+    """Wall-clock seconds to the head of the answer, once the service has the whole request; then 504."""
 
     connect_timeout_s: Seconds = 5
     """Seconds to connect to a target, TLS included."""
@@ -290,7 +290,8 @@ class GatewaySettings(_Settings):
     """Answer with `Server-Timing`: the gateway's and the service's share, in milliseconds."""
 
     public_paths: tuple[PathPattern, ...] = ()
-    """Paths that need no credentials; the caller's `Authorization` and credential cookies are removed there."""
+    """Paths that need no credentials; the caller's `Authorization` and its credential cookies are
+    removed there."""
 
     credential_cookies: tuple[Token, ...] = ("access_token", "refresh_token", "sessionid")
     """Cookies that carry credentials, removed on public paths."""

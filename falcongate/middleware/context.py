@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
-from falcongate.exchange import Exchange
+from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.wire.channel import PeekedChannel
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from falcongate.middleware.request_id import RequestIds
     from falcongate.middleware.response_headers import ResponseHeaders
     from falcongate.wire.channel import Channel
-
-EXCHANGE: Final = "falcongate.exchange"
-"""Where a request's Exchange is found in its WSGI environ."""
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 _MAX_PORT: Final = 65_535

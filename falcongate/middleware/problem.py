@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import falcon
 
 from falcongate.errors import CallerLeft, GatewayError, MalformedRequest, MethodNotAllowed, NoRoute
-from falcongate.middleware.context import EXCHANGE
+from falcongate.exchange import EXCHANGE
 
 if TYPE_CHECKING:
     from falcongate.exchange import Exchange

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falcongate.middleware.context import EXCHANGE
+from falcongate.exchange import EXCHANGE
 
 if TYPE_CHECKING:
     import falcon

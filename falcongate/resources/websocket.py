@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from falcongate.errors import MalformedRequest, NoRoute, UnsupportedCoding
-from falcongate.middleware.context import EXCHANGE
+from falcongate.exchange import EXCHANGE
 
 if TYPE_CHECKING:
     import falcon

@@ -20,7 +20,8 @@ from falcongate.upstream.answer import (
     ServiceNonsense,
     parse_answer,
 )
-from falcongate.upstream.relay import CallerWatch, Pace, Pipes, SinkFailed
+from falcongate.upstream.caller_watch import CallerWatch
+from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from falcongate.exchange import Exchange
     from falcongate.routing.table import Match
     from falcongate.upstream.connection import ServiceConnection
+    from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
     from falcongate.upstream.upload import Upload
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from falcongate.errors import AttemptFailure, Stage
 from falcongate.upstream.attempt import Attempt
 from falcongate.upstream.fields import render_fields
-from falcongate.upstream.relay import Pipes
+from falcongate.upstream.pipes import Pipes
 from falcongate.upstream.rewrite import rewritten_target
 from falcongate.upstream.targets import Target, Targets
 from falcongate.upstream.upload import Upload
@@ -40,7 +40,7 @@ class Forwarder:
         """
         route = match.route
         service = route.settings
-        upload = Upload(exchange.environ, service.max_body_bytes)
+        upload = Upload(exchange, service.max_body_bytes)
         attempt = Attempt(
             exchange,
             match,

@@ -7,15 +7,11 @@ decided by the caller of this room.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import suppress
-from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gevent import getcurrent
-
-from falcongate.errors import CallerLeft
+from falcongate.upstream.pipes import PIPE_BYTES
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left, wait_first
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
@@ -23,15 +19,16 @@ from falcongate.wire.framing import LAST_CHUNK, chunk_of
 if TYPE_CHECKING:
     from typing import Any
 
+    from falcongate.upstream.caller_watch import CallerWatch
+    from falcongate.upstream.pipes import Pipes
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
 
 # PERF: below this a pipe costs more than it saves; above, splice halves the CPU per byte.
 _SPLICE_FROM_BYTES: Final = 131_072
-_PIPE_BYTES: Final = 1_048_576
+# How often a sender is looked at while its bytes are not taken.
+_LOOK_EVERY_S: Final = 1.0
 _SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-_MAX_IDLE_PIPES: Final = 16
-_MAX_READ_AHEAD_BYTES: Final = 65_536
 
 
 class SourceFailed(Exception):
@@ -62,79 +59,41 @@ class Pace(NamedTuple):
     deadline: float
 
 
-class _CallerStirred(Exception):
-    """The caller sent something or closed while its answer was waited for."""
+def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None, interrupt: Channel | None) -> bool:
+    """Wait until `sink` takes more; False if something arrived on `interrupt` before.
 
-
-class CallerWatch:
-    """Notices that the caller leaves while nothing is being sent to it.
-
-    What it sends meanwhile is its next request; it is read ahead up to a bound and kept.
+    Raises SinkFailed, and SourceFailed if the `sender` has closed its connection meanwhile: its
+    bytes that nobody takes would hide that.
     """
-
-    __slots__ = ("_channel",)
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def wait(self, service: Channel, timeout_s: float) -> None:
-        """Wait until `service` can be read. Raises TimedOut and CallerLeft."""
-        caller = self._channel
-        if not caller.has_early:
-            caller.watch()
-        while True:
-            if caller.has_early:
-                self._look()
-            # PERF: the caller's watcher runs anyway; this costs nothing unless it fires.
-            caller.on_early = partial(getcurrent().throw, _CallerStirred)
-            try:
-                service.wait_readable(timeout_s)
-            except _CallerStirred:
-                continue
-            finally:
-                caller.on_early = None
-            return
-
-    def _look(self) -> None:
-        caller = self._channel
+    patience_s = pace.sink_idle_s
+    while patience_s > 0:
+        look_s = min(_LOOK_EVERY_S, patience_s)
         try:
-            data = caller.receive_now(RECEIVE_BYTES)
-        except OSError as error:
-            raise CallerLeft(str(error)) from error
-        if data == b"":
-            raise CallerLeft("it closed its connection")
-        if data:
-            caller.buffer += data
-        caller.has_early = False
-        if len(caller.buffer) <= _MAX_READ_AHEAD_BYTES:
-            caller.watch()
+            return _wait(sink.writable, time_left(look_s, pace.deadline), interrupt)
+        except TimedOut:
+            patience_s -= look_s
+        if monotonic() >= pace.deadline:
+            break
+        if sender is not None and sender.has_ended():
+            raise SourceFailed("it closed its connection")
+    raise SinkFailed("it took nothing for too long", timed_out=True)
 
 
-class Pipes:
-    """Pipes for splicing, kept for reuse while they are empty."""
-
-    __slots__ = ("_idle",)
-
-    def __init__(self) -> None:
-        self._idle: list[tuple[int, int]] = []
-
-    def take(self) -> tuple[int, int]:
-        """The reading and the writing end of an empty pipe."""
-        if self._idle:
-            return self._idle.pop()
-        ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # Where the system's share of pipe memory is used up, the default size works, only slower.
-        with suppress(PermissionError):
-            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        return ends
-
-    def give(self, ends: tuple[int, int], *, is_empty: bool) -> None:
-        """Give a pipe back; one with bytes left in it is closed."""
-        if is_empty and len(self._idle) < _MAX_IDLE_PIPES:
-            self._idle.append(ends)
-        else:
-            os.close(ends[0])
-            os.close(ends[1])
+def _wait(watcher: Any, timeout_s: float, interrupt: Channel | None) -> bool:
+    """Wait for `watcher`; False if there is something to read on `interrupt` before."""
+    if interrupt is None:
+        wait_first(((watcher, True),), timeout_s)
+        return True
+    while not wait_first(((watcher, True), (interrupt.readable, False)), timeout_s):
+        # TLS makes a socket readable for reasons of its own, which are no answer.
+        try:
+            data = interrupt.receive_now(RECEIVE_BYTES)
+        except OSError:
+            return False
+        if data is not None:
+            interrupt.buffer += data
+            return False
+    return True
 
 
 class Relay:
@@ -236,32 +195,12 @@ class Relay:
             if self._caller is not None:
                 self._caller.wait(source, timeout_s)
                 return True
-            return self._wait(source.readable, timeout_s)
+            return _wait(source.readable, timeout_s, self._interrupt)
         except TimedOut:
             raise SourceFailed("it paused for too long", timed_out=True) from None
 
     def _wait_for_sink(self) -> bool:
-        try:
-            return self._wait(self._sink.writable, time_left(self._pace.sink_idle_s, self._pace.deadline))
-        except TimedOut:
-            raise SinkFailed("it took nothing for too long", timed_out=True) from None
-
-    def _wait(self, watcher: Any, timeout_s: float) -> bool:
-        """Wait for `watcher`; False if there is something to read on `interrupt` before."""
-        interrupt = self._interrupt
-        if interrupt is None:
-            wait_first(((watcher, True),), timeout_s)
-            return True
-        while not wait_first(((watcher, True), (interrupt.readable, False)), timeout_s):
-            # TLS makes a socket readable for reasons of its own, which are no answer.
-            try:
-                data = interrupt.receive_now(RECEIVE_BYTES)
-            except OSError:
-                return False
-            if data is not None:
-                interrupt.buffer += data
-                return False
-        return True
+        return wait_for_room(self._sink, self._pace, sender=self._source.channel, interrupt=self._interrupt)
 
     def _send(self, data: bytes) -> bool:
         """Send all of it, which may be nothing. False if it was interrupted."""
@@ -305,7 +244,7 @@ class Relay:
     def _fill_pipe(self, pipe: int, remaining: int) -> int:
         channel = self._source.channel
         try:
-            moved = os.splice(channel.fileno(), pipe, min(remaining, _PIPE_BYTES), flags=_SPLICE_FLAGS)
+            moved = os.splice(channel.fileno(), pipe, min(remaining, PIPE_BYTES), flags=_SPLICE_FLAGS)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -24,8 +24,8 @@ def rewritten_target(raw_target: bytes, method: str, route: Route) -> bytes:
     if strip is None and add is None and not needs_slash:
         return raw_target
     path, mark, query = raw_target.partition(b"?")
-    if strip is not None:
-        path = _without_prefix(path, strip.rstrip("/"), route.prefix)
+    if strip is not None and strips_prefix(route):
+        path = _without_segments(path, strip.rstrip("/").count("/"))
     if add is not None:
         path = add.rstrip("/").encode("ascii") + path
     if needs_slash and not path.endswith(b"/"):
@@ -33,11 +33,13 @@ def rewritten_target(raw_target: bytes, method: str, route: Route) -> bytes:
     return path + mark + query
 
 
-def _without_prefix(path: bytes, prefix: str, route_prefix: str) -> bytes:
-    """`path` without as many segments as `prefix` has, if its route begins with them."""
-    if route_prefix != prefix and not route_prefix.startswith(prefix + "/"):
-        return path
-    depth = prefix.count("/")
+def strips_prefix(route: Route) -> bool:
+    """Whether `strip_prefix` has anything to strip: whether the route begins with it."""
+    strip = route.settings.strip_prefix
+    return strip is not None and (route.prefix + "/").startswith(strip.rstrip("/") + "/")
+
+
+def _without_segments(path: bytes, count: int) -> bytes:
     # An encoded slash has been refused before, so raw and decoded segments are the same ones.
-    segments = path.split(b"/", depth + 1)
-    return b"/" + segments[-1] if len(segments) > depth + 1 else b"/"
+    segments = path.split(b"/", count + 1)
+    return b"/" + segments[-1] if len(segments) > count + 1 else b"/"

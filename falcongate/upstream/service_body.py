@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from falcongate.errors import CallerLeft, ResponseTruncated
-from falcongate.upstream.relay import CallerWatch, Pace, Pipes, Relay, SinkFailed, SourceFailed
+from falcongate.upstream.caller_watch import CallerWatch
+from falcongate.upstream.relay import Pace, Relay, SinkFailed, SourceFailed
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from falcongate.exchange import Exchange
     from falcongate.upstream.connection import ServiceConnection
+    from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel

@@ -6,7 +6,7 @@ before the last byte or chunk.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gevent
 
@@ -17,12 +17,13 @@ from falcongate.errors import (
     MalformedRequest,
     UnsupportedCoding,
 )
-from falcongate.upstream.relay import BodyOverLimit, Pace, Pipes, Relay, SinkFailed, SourceFailed
+from falcongate.upstream.relay import BodyOverLimit, Pace, Relay, SinkFailed, SourceFailed, wait_for_room
 from falcongate.wire.body import BodyCutShort
-from falcongate.wire.channel import TimedOut
 from falcongate.wire.framing import LAST_CHUNK, FramingError, chunk_of, parse_content_length
 
 if TYPE_CHECKING:
+    from falcongate.exchange import Exchange
+    from falcongate.upstream.pipes import Pipes
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
 
@@ -39,6 +40,7 @@ class Upload:
 
     __slots__ = (
         "_body",
+        "_caller",
         "_first",
         "_input",
         "_max_bytes",
@@ -48,7 +50,9 @@ class Upload:
         "is_replayable",
     )
 
-    def __init__(self, environ: dict[str, Any], max_body_bytes: int) -> None:
+    def __init__(self, exchange: Exchange, max_body_bytes: int) -> None:
+        environ = exchange.environ
+        self._caller = exchange.caller_channel
         self.is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         length = environ.get("CONTENT_LENGTH")
         self.framing = b""
@@ -151,14 +155,16 @@ class Upload:
             raise
         return data
 
-    @staticmethod
-    def _send(channel: Channel, data: bytes, pace: Pace) -> None:
+    def _send(self, channel: Channel, data: bytes, pace: Pace) -> None:
         try:
-            channel.send_all(data, pace.sink_idle_s, pace.deadline)
-        except TimedOut:
-            raise SinkFailed("it took nothing for too long", timed_out=True) from None
+            rest = memoryview(data)[channel.send_now(data) :]
+            while rest:
+                wait_for_room(channel, pace, sender=self._caller, interrupt=None)
+                rest = rest[channel.send_now(rest) :]
         except OSError as error:
             raise SinkFailed(str(error)) from error
+        except SourceFailed as failure:
+            raise CallerLeft(str(failure)) from failure
 
 
 def _parsed_length(text: str) -> int:

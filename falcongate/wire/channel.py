@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
+# Of tcp(7)'s TCP_INFO: established, and our own side closed.
+_TCP_OPEN_STATES: Final = (1, 4, 5)
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
 
@@ -183,6 +185,14 @@ class Channel:
             pass
         return False
 
+    def has_ended(self) -> bool:
+        """Whether the peer has closed its side, even if bytes of it are still to be read."""
+        try:
+            state: int = self._raw.getsockopt(std_socket.IPPROTO_TCP, std_socket.TCP_INFO, 1)[0]
+        except OSError:
+            return False  # not TCP, or reset: reading says so
+        return state not in _TCP_OPEN_STATES
+
     def end_sending(self) -> None:
         """Tell the peer that nothing more will come; what it sends can still be read."""
         self.sock.shutdown(std_socket.SHUT_WR)
@@ -220,7 +230,7 @@ class TlsChannel(Channel):
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         super().__init__(sock)
-        sock.setblocking(False)
+        sock.settimeout(0)
 
     def wait_readable(self, timeout_s: float) -> None:
         """As for any channel; what the library holds already is not waited for."""

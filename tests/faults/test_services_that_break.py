@@ -87,7 +87,9 @@ def test_a_service_that_resets_at_once(world: Visit) -> None:
     assert world.get("/api/honest/x").status == 200
 
 
-@pytest.mark.own_worker("a read of WSGI's input cannot be interrupted: there the end is seen with the next write")
+@pytest.mark.own_worker(
+    "a read of WSGI's input cannot be interrupted: there the end is seen with the next write"
+)
 def test_a_service_that_resets_in_the_middle_of_an_upload(world: Visit) -> None:
     """The service resets after a part of a large body, without a word."""
 

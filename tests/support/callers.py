@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Self
 
 from tests.support import wire
 from tests.support.wire import PATIENCE_S, Body, Ended, Head, Reader, Stalled, WireError
@@ -95,7 +96,7 @@ class Caller:
         self.socket.connect(address)
         self.reader = Reader(self.socket, keeps=keeps)
 
-    def __enter__(self) -> Caller:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

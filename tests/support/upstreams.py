@@ -16,7 +16,7 @@ Handler = Callable[["Conversation"], None]
 
 def listen(address: str = "127.0.0.1", *, backlog: int = 128) -> socket.socket:
     """A listening socket on a free port."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((address, 0))
     sock.listen(backlog)
@@ -26,7 +26,7 @@ def listen(address: str = "127.0.0.1", *, backlog: int = 128) -> socket.socket:
 def url_of(sock: socket.socket) -> str:
     """The http URL of a bound socket."""
     host, port = sock.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.contextmanager
@@ -66,8 +66,8 @@ class Conversation:
         """Every byte that came on this connection and was read."""
         return bytes(self.reader.seen)
 
-    def read_head(self, *, within_s: float = PATIENCE_S) -> Head:
-        """The next request head."""
+    def read_head(self, *, within_s: float = 600) -> Head:
+        """The next request head; an idle connection may wait long for it, until `stop` ends the wait."""
         head = self.reader.head(within_s=within_s)
         self.heads.append(head)
         return head
@@ -83,10 +83,10 @@ class Conversation:
             return Body(self.reader.exactly(int(length), within_s=within_s), "length")
         return Body()
 
-    def read_request(self, *, within_s: float = PATIENCE_S) -> tuple[Head, Body]:
+    def read_request(self) -> tuple[Head, Body]:
         """One whole request."""
-        head = self.read_head(within_s=within_s)
-        return head, self.read_body(head, within_s=within_s)
+        head = self.read_head()
+        return head, self.read_body(head)
 
     def send(self, raw: bytes) -> None:
         """Send bytes as they are."""
@@ -198,11 +198,6 @@ class ScriptedUpstream:
         """Every request head so far, in the order of the connections."""
         return [head for conversation in self.conversations for head in conversation.heads]
 
-    @property
-    def bytes_received(self) -> bytes:
-        """Everything that was read, in the order of the connections."""
-        return b"".join(conversation.raw for conversation in self.conversations)
-
     def stop(self) -> None:
         """Close everything and fail if a handler failed."""
         with contextlib.suppress(OSError):
@@ -229,7 +224,7 @@ def answering(*raw: bytes) -> Handler:
     def handler(conversation: Conversation) -> None:
         turn = 0
         while True:
-            conversation.read_request(within_s=600)
+            conversation.read_request()
             conversation.send(raw[min(turn, len(raw) - 1)])
             turn += 1
 
@@ -240,7 +235,7 @@ def answering_then_closing(raw: bytes, *, with_reset: bool = False) -> Handler:
     """Read one request, send these bytes, end the connection."""
 
     def handler(conversation: Conversation) -> None:
-        conversation.read_request(within_s=600)
+        conversation.read_request()
         conversation.send(raw)
         if with_reset:
             conversation.reset()

@@ -12,7 +12,15 @@ import pytest
 
 from tests.support.callers import request_bytes
 from tests.support.processes import until
-from tests.support.upstreams import Conversation, ScriptedUpstream, full_port, ok, refusing_port, url_of
+from tests.support.upstreams import (
+    Conversation,
+    ScriptedUpstream,
+    full_port,
+    listen,
+    ok,
+    refusing_port,
+    url_of,
+)
 from tests.support.world import Plan, Site, Visit, running
 
 COOLDOWN_S = 2.0
@@ -30,7 +38,7 @@ class Pair:
 def _saying(letter: bytes):  # noqa: ANN202
     def handler(conversation: Conversation) -> None:
         while True:
-            head, _ = conversation.read_request(within_s=600)
+            head, _ = conversation.read_request()
             if "/stall" in head.start:
                 conversation.stall()
             conversation.send(ok(letter))
@@ -59,8 +67,16 @@ def silent() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module")
+def six() -> Iterator[ScriptedUpstream]:
+    """A service that has an IPv6 address only."""
+    upstream = ScriptedUpstream(listen("::1")).serve(_saying(b"six"))
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture(scope="module")
 def site(
-    tmp_path_factory: pytest.TempPathFactory, pairs: list[Pair], silent: socket.socket
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[Pair], silent: socket.socket, six: ScriptedUpstream
 ) -> Iterator[Site]:
     with refusing_port() as refusing, refusing_port() as refusing_too, full_port() as full:
         here = pairs[0].a.url
@@ -71,6 +87,7 @@ def site(
         }  # fmt: skip
         services["none"] = {"url": [f"http://127.0.0.1:{refusing}", f"http://127.0.0.1:{refusing_too}"]}
         services["one"] = {"url": f"http://127.0.0.1:{refusing}"}
+        services["six"] = {"url": six.url}
         services["names"] = {"url": here.replace("127.0.0.1", "localhost")}
         services["returning"] = {"url": [url_of(silent), here], "target_cooldown_s": COOLDOWN_S}
         with running(
@@ -148,6 +165,10 @@ def test_a_target_that_is_the_only_one_is_asked_again_at_once(world: Visit) -> N
     """A cooldown is for choosing another; where there is none, every request tries."""
     for _ in range(3):
         assert world.get("/api/one/x").status == 502
+
+
+def test_a_target_may_have_an_ipv6_address(world: Visit) -> None:
+    assert world.get("/api/six/x").content == b"six"
 
 
 def test_a_target_may_be_a_name(world: Visit) -> None:

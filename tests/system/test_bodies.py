@@ -45,8 +45,8 @@ def test_trailers_of_the_caller_are_dropped(world: Visit, name: str) -> None:
         )
         caller.send(chunks(b"hello", last=f"0\r\n{name}: 66\r\n\r\n".encode()))
         answer = caller.answer()
-        if answer.status == 400:
-            return  # refused is as good as dropped (never merged is what matters)
+        if world.gateway.kind == "gevent" and answer.status == 400:
+            return  # gunicorn refuses some trailers, where we drop them all
         echo = echoed(answer)
         assert echo.trailers == []
         assert "66" not in echo.all(name)

@@ -11,17 +11,18 @@ import pytest
 from tests.support.callers import request_bytes
 from tests.support.honest import BLOCK
 from tests.support.processes import takes
-from tests.support.upstreams import Conversation, full_port, ok
+from tests.support.upstreams import Conversation, answering, full_port, ok
 from tests.support.wire import Ended
 from tests.support.world import Plan, Site, Visit, running
 
-ANSWER_S, IDLE_S, TOTAL_S, POOL_WAIT_S, CONNECT_S = 1.0, 1.0, 3.0, 0.5, 0.5
+ANSWER_S, IDLE_S, TOTAL_S, POOL_WAIT_S, CONNECT_S, KEEPALIVE_S = 1.0, 1.0, 3.0, 0.5, 0.5, 0.6
 SERVICE = {
     "timeout_s": ANSWER_S,
     "idle_timeout_s": IDLE_S,
     "total_timeout_s": TOTAL_S,
     "pool_wait_s": POOL_WAIT_S,
     "max_connections": 2,
+    "keepalive_timeout_s": KEEPALIVE_S,
 }
 
 
@@ -164,6 +165,16 @@ def test_a_connection_that_comes_free_in_time_is_used(world: Visit) -> None:
     for conversation in service.upstream.conversations:
         conversation.release()
     assert [caller.answer().status for caller in callers] == [200, 200, 200]
+    assert len(service.upstream.conversations) == 2
+
+
+def test_a_connection_that_was_idle_for_too_long_is_not_used_again(world: Visit) -> None:
+    service = world.service(answering(ok()))
+    for _ in range(2):
+        assert world.exchange("POST", service.path(), body=b"x").status == 200
+    assert len(service.upstream.conversations) == 1
+    service.upstream.conversation().ended.wait(KEEPALIVE_S + 0.2)
+    assert world.exchange("POST", service.path(), body=b"x").status == 200
     assert len(service.upstream.conversations) == 2
 
 

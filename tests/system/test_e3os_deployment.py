@@ -23,8 +23,8 @@ VARIABLES = {
 }
 SHORTCUTS = [
     "token", "token/refresh", "token/validate", "login", "logout", "verify-otp", "verify-2fa",
-    "debug-cookies", "test-cookies", "simple-cookie-test", "docs", "doc", "user", "tenant", "public-key", "jwks",
-    "jitsi", "reviews", "investments", "events",
+    "debug-cookies", "test-cookies", "simple-cookie-test", "docs", "doc", "user", "tenant",
+    "public-key", "jwks", "jitsi", "reviews", "investments", "events",
 ]  # fmt: skip
 PUBLIC = [
     "applications-engine/applications/parse-resume/autofill/", "applications-engine/apply-jobs/x/y",

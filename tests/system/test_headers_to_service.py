@@ -133,6 +133,12 @@ def test_names_with_underscores_end_here(world: Visit, name: str) -> None:
     assert [pair for pair in echo.fields if "_" in pair[0] or pair[1] == "7"] == []
 
 
+@pytest.mark.parametrize("name", ["X.Forwarded.For", "X.Gateway.Service", "X.Request.ID", "X-Forwarded.Host"])
+def test_names_that_some_services_read_as_ours_end_here(world: Visit, name: str) -> None:
+    """PHP, for one, makes the same underscore of dots and of hyphens."""
+    assert world.echo("GET", TARGET, [(name, "6.6.6.6")]).all(name) == []
+
+
 @pytest.mark.parametrize(
     "name",
     ["X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Anything", "Forwarded",

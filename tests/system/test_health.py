@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.world import Visit
+from tests.support.processes import until
+from tests.support.upstreams import refusing_port
+from tests.support.world import Plan, Visit, running
 
 
 def test_health_is_a_document_of_what_the_gateway_knows(world: Visit) -> None:
@@ -54,3 +59,36 @@ def test_what_can_only_be_read_refuses_other_methods(world: Visit, path: str) ->
     assert answer.status == 405
     assert "GET" in (answer.get("Allow") or "")
     assert answer.json()["type"] == "/problems/method-not-allowed"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[Visit]:
+    """A gateway whose Redis and one of whose services refuse connections."""
+    with refusing_port() as redis, refusing_port() as service:
+        settings = {
+            "redis": {"url": f"redis://:s3cr3t@127.0.0.1:{redis}/0"},
+            "services": {"gone": {"url": f"http://127.0.0.1:{service}"}},
+        }
+        with running(Plan("broken", settings, 0), tmp_path) as site:
+            visit = Visit(site)
+            yield visit
+            visit.leave()
+
+
+def test_what_is_away_makes_it_degraded_and_stops_nobody(broken: Visit) -> None:
+    assert broken.get("/api/gone/x").status == 502
+    document = until(lambda: _degraded(broken), "it is degraded")
+    assert document["dependencies"]["gone"] == "unreachable"
+    assert document["dependencies"]["redis"] == "unreachable"
+    assert broken.get("/health/ready").status == 200
+    assert broken.get("/api/honest/x").status == 200
+    assert "s3cr3t" not in broken.gateway.stderr() + broken.gateway.stdout()
+
+
+def _degraded(world: Visit) -> dict[str, Any] | None:
+    answer = world.get("/health/")
+    assert answer.status == 200
+    document: dict[str, Any] = answer.body.json()
+    states = document["dependencies"]
+    away = [name for name in ("gone", "redis") if states[name] == "unreachable"]
+    return document if document["status"] == "degraded" and len(away) == 2 else None

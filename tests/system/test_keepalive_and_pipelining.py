@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.callers import chunks, request_bytes
+from tests.support.callers import Caller, chunks, request_bytes
 from tests.support.upstreams import answering, ok
 from tests.support.wire import Ended
 from tests.support.world import Visit
@@ -108,6 +109,26 @@ def test_a_pipelined_request_after_close_is_not_served(world: Visit) -> None:
         assert caller.answer().status == 200
         caller.expect_closed()
     assert "/api/honest/after-close" not in world.honest.begun
+
+
+def test_answers_are_never_mixed_up(world: Visit) -> None:
+    """Sixteen callers at once, each with forty requests of its own, and a tenth of them broken off."""
+
+    def ask(number: int) -> list[str]:
+        wrong = []
+        for turn in range(40):
+            target = f"/api/honest/caller-{number}/turn-{turn}"
+            with Caller(world.gateway.address) as caller:
+                if turn % 10 == number % 10:
+                    caller.send(request_bytes("GET", f"{target}/broken-off"))
+                    continue
+                document = caller.exchange("POST", target, body=b"x" * turn).body.json()
+                if (document["target"], document["body_bytes"]) != (target, turn):
+                    wrong.append(f"{target} got {document}")
+        return wrong
+
+    with ThreadPoolExecutor(16) as pool:
+        assert [wrong for wrongs in pool.map(ask, range(16)) for wrong in wrongs] == []
 
 
 def test_a_request_in_single_bytes_is_a_request(world: Visit) -> None:

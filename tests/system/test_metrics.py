@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.processes import until
-from tests.support.world import Visit
+from tests.support.world import Plan, Visit, running
 
 
 def _samples(world: Visit) -> dict[str, dict[str, float]]:
@@ -73,3 +76,34 @@ def test_paths_and_ids_of_callers_make_no_labels(world: Visit) -> None:
     text = world.get("/metrics").content
     for label in (b"some-path", b"some-request-id", b"some-service-nobody-has"):
         assert label not in text
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Visit]:
+    """A gateway of two workers, of this test's own."""
+    with running(Plan("counted", {}, 0, workers=2), tmp_path) as site:
+        visit = Visit(site)
+        yield visit
+        visit.leave()
+
+
+def test_whichever_worker_is_asked_tells_of_all(pair: Visit) -> None:
+    for _ in range(40):
+        assert pair.get("/api/honest/x").status == 200
+    until(lambda: _requests_of(pair, "honest") == 40, "forty requests are counted")
+    assert [_requests_of(pair, "honest") for _ in range(10)] == [40] * 10
+
+
+def test_a_killed_worker_takes_no_counts_with_it(pair: Visit) -> None:
+    """Kill -9 of one of two workers, twice."""
+    pair.gateway.allow_deaths()
+    pair.gateway.allow(r"was sent SIGKILL|[Ww]orker exited")
+    for _ in range(40):
+        assert pair.get("/api/honest/x").status == 200
+    until(lambda: _requests_of(pair, "honest") == 40, "forty requests are counted")
+    for _ in range(2):
+        victim = pair.gateway.children()[0]
+        pair.gateway.signal(signal.SIGKILL, victim)
+        until(lambda gone=victim: gone not in pair.gateway.children(), "it is gone")
+        until(lambda: len(pair.gateway.children()) == 2, "it is replaced")
+        assert [_requests_of(pair, "honest") for _ in range(5)] == [40] * 5
