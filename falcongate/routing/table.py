@@ -140,5 +140,5 @@ def _compile_public(patterns: Sequence[str]) -> re.Pattern[str]:
             "".join("/[^/]+" if segment == "*" else "/" + re.escape(segment) for segment in named)
             + ("(?:/.*)?" if has_any_rest else "/?")
         )
-    # Without a pattern nothing is public.
-    return re.compile("|".join(alternatives) or "(?!)", re.DOTALL)
+    # Without a pattern nothing is public: no path is empty.
+    return re.compile("|".join(alternatives), re.DOTALL)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from falcongate.config.load import (
     copy_of_environment,
@@ -26,6 +27,7 @@ from falcongate.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
@@ -90,8 +92,15 @@ def when_ready(server: Arbiter) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Tell the worker where metrics are shared, before it imports prometheus_client, which asks once."""
+    """In the new worker: let it be stopped from the start, and tell it where metrics are shared.
+
+    Until gunicorn sets its handlers, a tenth of a second later, the worker has the master's, which
+    do nothing here: it would not hear that it should end, and hold up the end of all.
+    """
     del server, worker
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, _leave)
+    # prometheus_client looks once, when it is imported.
     set_in_environment(_METRICS_VARIABLE, str(_metrics_directory()[0]))
 
 
@@ -112,6 +121,11 @@ def on_exit(server: Arbiter) -> None:
     directory, is_ours = _metrics_directory()
     if is_ours:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    os._exit(0)
 
 
 @cache

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from falcongate.upstream.connection import ServiceConnection
     from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
-    from falcongate.upstream.upload import Upload
+    from falcongate.upstream.upload import NoUpload, Upload
 
 _FOREVER_S: Final = float("inf")
 _MAX_INTERIM_ANSWERS: Final = 16
@@ -58,7 +58,7 @@ class Attempt:
         self,
         exchange: Exchange,
         match: Match,
-        upload: Upload,
+        upload: Upload | NoUpload,
         *,
         request_line: bytes,
         fields: bytes,
@@ -81,7 +81,7 @@ class Attempt:
         self._exchange.target_used = target.url
         target.in_flight += 1
         try:
-            connection = target.pool.take(min(self._match.route.settings.pool_wait_s, self._seconds_left()))
+            connection = target.pool.take(self._match.route.settings.pool_wait_s)
             try:
                 return self._on(connection, target, needs_fresh_connection=needs_fresh_connection)
             except BaseException:
@@ -116,7 +116,6 @@ class Attempt:
         if service.preserve_host and self._exchange.host:
             host = self._exchange.host.encode("latin-1")
         data = b"".join((self._request_line, host, b"\r\n", self._fields, upload.first_bytes()))
-        pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
         try:
             sent = channel.send_now(data)
         except OSError as error:
@@ -126,6 +125,7 @@ class Attempt:
             if sent < len(data):
                 channel.send_all(data[sent:], service.idle_timeout_s, self._deadline)
             if not upload.is_done:
+                pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
                 self._exchange.received_bytes += upload.send_rest(channel, pace, self._pipes)
         except TimedOut:
             raise self._failure(ANSWER_TIMEOUT, Stage.SEND_HEAD, "it took nothing") from None

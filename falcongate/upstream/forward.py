@@ -11,7 +11,7 @@ from falcongate.upstream.fields import render_fields
 from falcongate.upstream.pipes import Pipes
 from falcongate.upstream.rewrite import rewritten_target
 from falcongate.upstream.targets import Target, Targets
-from falcongate.upstream.upload import Upload
+from falcongate.upstream.upload import NoUpload, Upload, open_upload
 
 if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, ServiceSettings
@@ -40,7 +40,7 @@ class Forwarder:
         """
         route = match.route
         service = route.settings
-        upload = Upload(exchange, service.max_body_bytes)
+        upload = open_upload(exchange, service.max_body_bytes)
         attempt = Attempt(
             exchange,
             match,
@@ -79,7 +79,7 @@ class Forwarder:
 
 
 def _may_repeat(
-    failure: AttemptFailure, exchange: Exchange, upload: Upload, service: ServiceSettings
+    failure: AttemptFailure, exchange: Exchange, upload: Upload | NoUpload, service: ServiceSettings
 ) -> bool:
     """Whether another attempt cannot make anything happen twice.
 

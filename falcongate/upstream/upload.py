@@ -167,6 +167,33 @@ class Upload:
             raise CallerLeft(str(failure)) from failure
 
 
+class NoUpload:
+    """What stands for the body of a request that has none."""
+
+    framing = b""
+    is_done = is_replayable = True
+
+    def first_bytes(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def send_rest(self, channel: Channel, pace: Pace, pipes: Pipes) -> int:
+        """Nothing either."""
+        del channel, pace, pipes
+        return 0
+
+
+_NO_UPLOAD = NoUpload()
+
+
+def open_upload(exchange: Exchange, max_body_bytes: int) -> Upload | NoUpload:
+    """The body of this request on its way. Raises BodyTooLarge and MalformedRequest."""
+    environ = exchange.environ
+    if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+        return Upload(exchange, max_body_bytes)
+    return _NO_UPLOAD
+
+
 def _parsed_length(text: str) -> int:
     try:
         return parse_content_length(text.encode("latin-1"))

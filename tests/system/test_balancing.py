@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.support.callers import request_bytes
-from tests.support.processes import until
+from tests.support.processes import ROOT, until
 from tests.support.upstreams import (
     Conversation,
     ScriptedUpstream,
@@ -173,3 +174,31 @@ def test_a_target_may_have_an_ipv6_address(world: Visit) -> None:
 
 def test_a_target_may_be_a_name(world: Visit) -> None:
     assert world.get("/api/names/x").content == b"a"
+
+
+RESOLVER = """
+import _socket
+
+native = _socket.getaddrinfo
+known = {"lms_app": "127.0.0.1"}
+_socket.getaddrinfo = lambda host, *rest, **more: native(known.get(host, host), *rest, **more)
+"""
+
+
+def test_a_target_name_may_have_an_underscore(tmp_path: Path) -> None:
+    """The gateway's process finds the name `lms_app` where this test says, as in a network of containers."""
+    (tmp_path / "sitecustomize.py").write_text(RESOLVER, encoding="utf-8")
+    upstream = ScriptedUpstream().serve(_saying(b"found"))
+    plan = Plan(
+        "underscore",
+        {"services": {"lms": {"url": upstream.url.replace("127.0.0.1", "lms_app")}}},
+        0,
+        environ={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )
+    try:
+        with running(plan, tmp_path / "gateway") as site:
+            assert Visit(site).get("/api/lms/x").content == b"found"
+    finally:
+        upstream.stop()
+    head = upstream.heads[0]
+    assert head.get("Host") == upstream.url.removeprefix("http://").replace("127.0.0.1", "lms_app")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from falcongate.config.load import load
+from falcongate.routing.table import RouteTable
 from tests.support.callers import Answer, Caller
 from tests.support.honest import HonestUpstream
 from tests.support.processes import ROOT, GatewayProcess
@@ -54,6 +56,46 @@ REFUSED_ORIGINS = [
     "https://localhost:5173", "https://other.vercel.app", "http://crm-frontend-react.vercel.app",
 ]  # fmt: skip
 DJANGO = ["auth_service", "applications-engine", "talent-engine"]
+
+
+DEFAULTS = {
+    "auth_service": ("http://auth-service:8001", 60),
+    "applications-engine": ("http://job-applications:8003", 300),
+    "talent-engine": ("http://talent-engine:8002", 300),
+    "messaging": ("http://messaging:3000", 30),
+    "lms": ("http://lms-app:8004", 300),
+    "notifications": ("http://app:3001", 30),
+    "hr": ("http://hr:8004", 300),
+    "rostering": ("http://rostering:3005", 120),
+    "project-manager": ("http://project-manager:8005", 120),
+}
+
+
+def test_default_urls_and_timeouts() -> None:
+    settings = load({}, str(ROOT / "conf/e3os.toml"))
+    found = {name: (service.url, service.timeout_s) for name, service in settings.services.items()}
+    assert found == {name: ((url,), timeout_s) for name, (url, timeout_s) in DEFAULTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout_s"),
+    [
+        ("/api/applications-engine/applications/screen-resumes/7", 900),
+        ("/api/applications-engine/applications/parse-resume/autofill/", 600),
+        ("/api/lms/upload", 600),
+        ("/api/lms/uploads", 300),
+        ("/api/hr/public/health/", 30),
+        ("/api/rostering/public/health/", 30),
+        ("/api/rostering/api/v1/health", 30),
+        ("/api/project-manager/api/health/", 30),
+        ("/api/hr/employees", 300),
+        ("/api/login/", 60),
+        ("/socket.io/", 30),
+    ],
+)
+def test_timeouts_by_endpoint(path: str, timeout_s: float) -> None:
+    settings = load({}, str(ROOT / "conf/e3os.toml"))
+    assert RouteTable(settings).match(path).timeout_s == timeout_s
 
 
 @pytest.fixture(scope="module")
