@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
-from falcongate.routing.path import normal_form, origin_form, split_target
+from falcongate.routing.path import normal_form, origin_form
 from falcongate.wire.channel import PeekedChannel
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
     import falcon
 
+    from falcongate.exchange import RelayedBody
     from falcongate.middleware.caller_address import TrustedProxies
     from falcongate.middleware.request_id import RequestIds
     from falcongate.middleware.response_headers import ResponseHeaders
-    from falcongate.wire.channel import Channel
 
+_T = TypeVar("_T", str, bytes)
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 _MAX_PORT: Final = 65_535
+_MAX_REMEMBERED: Final = 4_096
 _NEVER_FORWARDED: Final = frozenset(("CONNECT", "TRACE"))
 _ALLOW: Final = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 
@@ -49,6 +51,8 @@ class Context:
         self._proxies = proxies
         self._headers = headers
         self._report = report
+        self._sound_hosts: dict[str, str] = {}
+        self._sound_paths: dict[bytes, str] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """Answer one request."""
@@ -77,7 +81,7 @@ class Context:
             else:
                 start_response(begun.status, as_wsgi(begun), exc_info)
 
-        body = self._app(environ, start)
+        body: Any = self._app(environ, start)
         if hasattr(body, "relay_to"):
             return _RelayedAnswer(exchange, body, self._report)
         return _Answer(exchange, body, self._report)
@@ -85,13 +89,9 @@ class Context:
     def _understand(self, exchange: Exchange) -> None:
         """Host, address and path: one meaning each, or a refusal."""
         environ = exchange.environ
-        host = environ.get("HTTP_HOST")
-        if host is None:
-            if environ["SERVER_PROTOCOL"] != "HTTP/1.0":
-                raise MalformedRequest("The Host header is missing.")
-            host = ""
-        elif (match := _HOST.fullmatch(host)) is None or int(match[1] or 0) > _MAX_PORT:
-            raise MalformedRequest("The Host header is not a host and port.")
+        host = environ.get("HTTP_HOST", "")
+        if host not in self._sound_hosts:
+            self._check_host(host, environ["SERVER_PROTOCOL"])
         exchange.host = host
         self._proxies.identify(exchange)
         if exchange.method in _NEVER_FORWARDED:
@@ -105,7 +105,29 @@ class Context:
         if not target.startswith(b"/"):
             target = origin_form(target, host.encode("latin-1"))
         exchange.target = target
-        exchange.path = normal_form(split_target(target)[0])
+        raw_path = target.partition(b"?")[0]
+        path = self._sound_paths.get(raw_path)
+        if path is None:
+            path = normal_form(raw_path)
+            _remember(self._sound_paths, raw_path, path)
+        exchange.path = path
+
+    def _check_host(self, host: str, protocol: str) -> None:
+        if not host:
+            if protocol != "HTTP/1.0":
+                raise MalformedRequest("The Host header is missing.")
+            return
+        match = _HOST.fullmatch(host)
+        if match is None or int(match[1] or 0) > _MAX_PORT:
+            raise MalformedRequest("The Host header is not a host and port.")
+        _remember(self._sound_hosts, host, host)
+
+
+def _remember(known: dict[_T, str], key: _T, value: str) -> None:
+    """PERF: hosts and paths repeat; bounded, and emptied when full, as callers choose them."""
+    if len(known) >= _MAX_REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 class _Answer:
@@ -142,13 +164,13 @@ class _Answer:
 
 
 class _RelayedAnswer(_Answer):
-    """The same for a body that moves itself."""
+    """The same for a body that moves itself; `relay_to` is the body's own (see RelayedBody)."""
 
-    __slots__ = ()
+    __slots__ = ("relay_to",)
 
-    def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
-        """Send head and body; see RelayedBody."""
-        self._body.relay_to(channel, head, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
+    def __init__(self, exchange: Exchange, body: RelayedBody, report: Callable[[Exchange], None]) -> None:
+        super().__init__(exchange, body, report)
+        self.relay_to = body.relay_to
 
 
 class RefusedEarly:

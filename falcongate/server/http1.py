@@ -106,7 +106,8 @@ def parse_head(data: bytes, settings: ServerSettings, previous: FieldBlock) -> R
     head = RequestHead(
         method.decode("latin-1"), target.decode("latin-1"), is_http11=minor == b"1", block=block
     )
-    _find_framing(head)
+    if block.has_framing:
+        _find_framing(head)
     return head
 
 

@@ -21,6 +21,7 @@ from falcongate.upstream.answer import (
     parse_answer,
 )
 from falcongate.upstream.caller_watch import CallerWatch
+from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
 from falcongate.wire.body import Body, BodyCutShort
@@ -100,7 +101,7 @@ class Attempt:
             connection.close()
         self._is_reused = connection.channel is not None
         if connection.channel is None:
-            target.pool.open(connection, min(service.connect_timeout_s, self._seconds_left()))
+            open_connection(connection, min(service.connect_timeout_s, self._seconds_left()))
         channel = connection.channel
         assert channel is not None  # noqa: S101  # `open` has made it or raised
         sent_at = self._send(channel, target)

@@ -77,93 +77,88 @@ ServiceConnection = PlainConnection | TlsConnection
 
 
 class _OurPool:
-    """What is ours of urllib3's pool: how a connection is taken from it."""
+    """What is ours of urllib3's pool of connections to one target.
+
+    `take` and `give` belong together: what was taken is given back, closed or not.
+    """
 
     # PERF: 0.2 us a get and put; the standard library's queue takes its locks for 1.6 us.
     QueueCls: Any = LifoQueue
     pool: Any
+    keepalive_timeout_s = 0.0
 
     def take(self, timeout_s: float) -> ServiceConnection:
-        """The connection used last if it is still good, else one that is not open. Raises Empty."""
+        """The connection used last if it is still good, else one that is not open.
+
+        Raises Saturated when none comes free in time.
+        """
         # PERF: urllib3's `_get_conn` does the same through four more calls.
-        connection: ServiceConnection | None = self.pool.get(timeout=timeout_s)
+        try:
+            connection: ServiceConnection | None = self.pool.get(timeout=timeout_s)
+        except Empty:
+            raise Saturated(retry_after_s=_SATURATED_RETRY_AFTER_S) from None
         if connection is None:
             return self._new_conn()  # type: ignore[attr-defined, no-any-return]
         if connection.channel is not None and not connection.is_connected:
             connection.close()
         return connection
 
-
-class _PlainPool(_OurPool, HTTPConnectionPool):
-    ConnectionCls = PlainConnection
-
-
-class _TlsPool(_OurPool, HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-
-
-class Pool:
-    """The connections to one target, at most `max_connections` of them.
-
-    `take` and `give` belong together: what was taken is given back, closed or not.
-    """
-
-    __slots__ = ("_pool", "_settings")
-
-    def __init__(self, scheme: str, host: str, port: int, settings: ServiceSettings) -> None:
-        self._settings = settings
-        common: dict[str, Any] = {
-            "maxsize": settings.max_connections,
-            "block": True,
-            "timeout": settings.connect_timeout_s,
-        }
-        self._pool: _PlainPool | _TlsPool = (
-            _PlainPool(host, port, **common)
-            if scheme == "http"
-            else _TlsPool(
-                host,
-                port,
-                **common,
-                ssl_context=_tls_context(settings),
-                server_hostname=settings.tls.server_name,
-            )
-        )
-
-    def take(self, timeout_s: float) -> ServiceConnection:
-        """An idle connection that is still good, else one that is not open yet.
-
-        Raises Saturated when none comes free in time.
-        """
-        try:
-            return self._pool.take(timeout_s)
-        except Empty:
-            raise Saturated(retry_after_s=_SATURATED_RETRY_AFTER_S) from None
-
     def give(self, connection: ServiceConnection) -> None:
         """Give a connection back for others, closed if it must not be used again. Does not wait."""
-        connection.usable_until = monotonic() + self._settings.keepalive_timeout_s
-        self._pool._put_conn(connection)
-
-    def open(self, connection: ServiceConnection, timeout_s: float) -> None:
-        """Connect, with names, TLS and all addresses of the host within `timeout_s`.
-
-        Raises AttemptFailure.
-        """
-        with _as_failures(), gevent.Timeout(timeout_s, _ConnectTimedOut):
-            connection.connect()
+        connection.usable_until = monotonic() + self.keepalive_timeout_s
+        self.pool.put(connection, block=False)
 
     def close_unusable(self) -> None:
         """Close the idle connections that are too old or were ended by the service. Does not wait."""
-        queue = self._pool.pool
-        if queue is None:
-            return
         connections = []
-        while not queue.empty():
-            connections.append(queue.get(block=False))
+        while not self.pool.empty():
+            connections.append(self.pool.get(block=False))
         for connection in reversed(connections):
-            if isinstance(connection, _OurHttp) and not connection.is_connected:
+            if connection is not None and not connection.is_connected:
                 connection.close()
-            queue.put(connection, block=False)
+            self.pool.put(connection, block=False)
+
+
+class PlainPool(_OurPool, HTTPConnectionPool):
+    """Connections in clear text."""
+
+    ConnectionCls = PlainConnection
+
+
+class TlsPool(_OurPool, HTTPSConnectionPool):
+    """Connections inside TLS."""
+
+    ConnectionCls = TlsConnection
+
+
+Pool = PlainPool | TlsPool
+
+
+def make_pool(scheme: str, host: str, port: int, settings: ServiceSettings) -> Pool:
+    """A pool of at most `max_connections` to one target; nothing is connected yet."""
+    pool: Pool
+    if scheme == "http":
+        pool = PlainPool(host, port, maxsize=settings.max_connections, timeout=settings.connect_timeout_s)
+    else:
+        pool = TlsPool(
+            host,
+            port,
+            maxsize=settings.max_connections,
+            timeout=settings.connect_timeout_s,
+            ssl_context=_tls_context(settings),
+            server_hostname=settings.tls.server_name,
+        )
+    pool.keepalive_timeout_s = settings.keepalive_timeout_s
+    return pool
+
+
+def open_connection(connection: ServiceConnection, timeout_s: float) -> None:
+    """Connect, with names, TLS and all addresses of the host within `timeout_s`.
+
+    Raises AttemptFailure.
+    """
+    with _as_failures(), gevent.Timeout(timeout_s, _ConnectTimedOut):
+        connection.connect()
 
 
 class _ConnectTimedOut(Exception):

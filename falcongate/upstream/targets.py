@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from falcongate.upstream.connection import Pool
+from falcongate.upstream.connection import make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,7 +33,7 @@ class Target:
         self.in_flight = 0
         self.avoided_until = 0.0
         self.is_reachable: bool | None = None
-        self.pool = Pool(
+        self.pool = make_pool(
             parts.scheme,
             str(parts.hostname),
             parts.port or _DEFAULT_PORTS[parts.scheme],

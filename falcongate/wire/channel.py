@@ -165,10 +165,7 @@ class Channel:
 
     def send_all(self, data: bytes, idle_s: float, deadline: float = float("inf")) -> None:
         """Send everything; `idle_s` is how long the peer may take none of it. Raises TimedOut."""
-        sent = self.send_now(data)
-        if sent == len(data):
-            return
-        rest = memoryview(data)[sent:]
+        rest = memoryview(data)[self.send_now(data) :]
         while rest:
             wait_first(((self.writable, True),), time_left(idle_s, deadline))
             rest = rest[self.send_now(rest) :]

@@ -100,20 +100,25 @@ def _learn(line: bytes) -> Field:
     return field
 
 
+_FRAMING_KEYS: Final = frozenset(("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION"))
+
+
 class FieldBlock:
     """All fields of one request's head, as they came, and what was made of them so far.
 
     PERF: a caller sends the same block again and again on one connection, so what follows from
-    it alone is kept with it: `environ` for WSGI, `forwarded` for the service.
+    it alone is kept with it: `environ` for WSGI, `forwarded` for the service, and whether there is
+    a word about framing in it (`has_framing`).
     """
 
-    __slots__ = ("data", "environ", "fields", "forwarded")
+    __slots__ = ("data", "environ", "fields", "forwarded", "has_framing")
 
     def __init__(self, data: bytes, fields: list[Field], environ: dict[str, Any]) -> None:
         self.data = data
         self.fields = fields
         self.environ = environ
         self.forwarded: bytes | None = None
+        self.has_framing = not _FRAMING_KEYS.isdisjoint(environ)
 
 
 class Start(NamedTuple):
