@@ -6,17 +6,19 @@ configuration or the command line.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
 import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from functools import partial
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from falcongate import __version__, demo
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
-from falcongate.errors import ConfigError, MethodNotAllowed, Refusal
+from falcongate.errors import ConfigError, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
 from falcongate.server.http1 import parse_head
@@ -28,22 +30,17 @@ if TYPE_CHECKING:
 
     from falcongate.config.settings import GatewaySettings
 
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 8000
 # What `app.py` adds as doors of our own; all else is for the services.
 _OWN_PATH: Final = re.compile(r"/(?:health(?:/live|/ready)?|metrics|ws/[^/]+(?:/.*)?)/?")
-_TRIES: Final = (
-    ("'{base}/api/hello/a%20path?and=a+query'", "what arrived at a service: target and headers"),
-    ("{base}/api/echo/ -d 'some text'", "what you send"),
-    ("-N {base}/api/events/", "ten server-sent events, one a second"),
-    ("-i '{base}/api/slow/?seconds=2'", "after two seconds; Server-Timing says whose they were"),
-    ("{base}/api/twins/", "one of two targets, a or b; ask several times"),
-    ("-i {base}/api/nowhere/", "404, as a problem document"),
-    ("{base}/health/", "what the gateway knows of itself and its services"),
-    ("{base}/metrics/", "what it counts, for Prometheus"),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and answer its exit status."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path may be of bytes that no terminal has signs for; that is when it most needs explaining.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -53,76 +50,84 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="falcongate", description="An API gateway.")
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="falcongate", description="An API gateway.")
     parser.add_argument("--version", action="version", version=f"falcongate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, purpose: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=purpose, description=purpose)
+    def command(name: str, run: object, purpose: str, *options: ArgumentParser) -> ArgumentParser:
+        made = commands.add_parser(name, help=purpose, description=purpose, parents=options)
         made.set_defaults(run=run)
         return made
 
-    def add_config(to: argparse.ArgumentParser) -> None:
-        to.add_argument("--config", metavar="FILE", help="TOML file; else the one in FALCONGATE_CONFIG")
+    with_config, with_workers = (ArgumentParser(add_help=False) for _ in range(2))
+    with_config.add_argument("--config", metavar="FILE", help="TOML file; else the one in FALCONGATE_CONFIG")
+    with_workers.add_argument("--workers", type=_number, metavar="N", help="processes; else WEB_CONCURRENCY")
 
-    def add_gunicorn(to: argparse.ArgumentParser, address: str) -> None:
-        to.add_argument(
-            "--bind", metavar="ADDRESS", help=f"host:port or unix:path; else {address}, port from PORT"
-        )
-        to.add_argument("--workers", type=_count, metavar="N", help="processes; else WEB_CONCURRENCY")
-
-    serve = command("serve", _serve, "Run the gateway.")
-    add_config(serve)
-    add_gunicorn(serve, "0.0.0.0")  # noqa: S104  # a gateway is there to be reached
-    check = command("check", _check, "Validate the configuration and print what would run.")
-    add_config(check)
+    serve = command("serve", _serve, "Run the gateway.", with_config, with_workers)
+    serve.add_argument("--bind", metavar="ADDRESS", help="host:port or unix:path; else 127.0.0.1 and PORT")
+    check = command("check", _check, "Validate the configuration and print what would run.", with_config)
     check.add_argument("--json-schema", action="store_true", help="print the schema of the file, for editors")
-    add_config(command("routes", _routes, "Print which path leads to which service."))
-    explain = command("explain", _explain, "Tell what would happen to a request.")
+    command("routes", _routes, "Print which path leads to which service.", with_config)
+    explain = command("explain", _explain, "Tell what would happen to a request.", with_config)
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
-    add_config(explain)
-    demonstrate = command("demo", _demo, "Run small services to try the gateway with.")
+    demonstrate = command("demo", _demo, "Run small services to try the gateway with.", with_workers)
     demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
-    demonstrate.add_argument("--port", type=int, help="play all services on this one port")
+    demonstrate.add_argument(
+        "--port", type=partial(_number, least=0, most=65_535), help="play all services on this one port"
+    )
     demonstrate.add_argument("--serve", action="store_true", help="run the gateway in front of them, too")
-    add_gunicorn(demonstrate, "127.0.0.1")
+    demonstrate.add_argument("--bind", type=_host_and_port, metavar="HOST:PORT", help="of the gateway")
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 up, not {text!r}")
+def _number(text: str, least: int = 1, most: int = 256) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise ArgumentTypeError(f"must be a number from {least} to {most}, not {text!r}")
     return int(text)
 
 
-def _serve(arguments: argparse.Namespace) -> int:
-    settings = load(path=arguments.config)
-    load_process()
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise ArgumentTypeError(f"must be like 127.0.0.1:8000, not {text!r}")
+    return host, _number(port, 0, 65_535)
+
+
+def _serve(arguments: Namespace) -> int:
+    settings, process = load(path=arguments.config), load_process()
     for warning in _warnings(settings):
         print(f"warning: {warning}", file=sys.stderr)
     changes = {"FALCONGATE_CONFIG": arguments.config} if arguments.config else {}
-    _become_gunicorn(changes, bind=arguments.bind, workers=arguments.workers)
+    bind = arguments.bind or f"{_HOST}:{process.port or _PORT}"
+    _become_gunicorn(changes, bind=bind, workers=arguments.workers)
 
 
-def _become_gunicorn(changes: Mapping[str, str], *, bind: str | None, workers: int | None) -> NoReturn:
+def _become_gunicorn(changes: Mapping[str, str], *, bind: str, workers: int | None) -> NoReturn:
     """Let gunicorn take the place of this process, so that signals reach it."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:falcongate.server.gunicorn_conf"]
-    command += ["--bind", bind] if bind else []
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:falcongate.server.gunicorn_conf",
+        "--bind",
+        bind,
+    ]
     command += ["--workers", str(workers)] if workers else []
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [*command, "falcongate.wsgi:app"], copy_of_environment() | dict(changes))  # noqa: S606
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _check(arguments: Namespace) -> int:
     if arguments.json_schema:
         print(json.dumps(json_schema(), indent=2))
         return 0
     settings, process = load(path=arguments.config), load_process()
     services = "1 service" if len(settings.services) == 1 else f"{len(settings.services)} services"
-    port = process.port or "8000 (PORT is not set)"
+    port = process.port or f"{_PORT} (PORT is not set)"
     workers = process.workers or "one a core, four at most (WEB_CONCURRENCY is not set)"
     print(f"The configuration is valid: {services}, port {port}, workers: {workers}.")
     print("\nSet, where it differs from the default:")
@@ -154,17 +159,14 @@ def _warnings(settings: GatewaySettings) -> Iterator[str]:
             )
 
 
-def _routes(arguments: argparse.Namespace) -> int:
+def _routes(arguments: Namespace) -> int:
     settings = load(path=arguments.config)
     table = RouteTable(settings)
     rows = [("PATH", "SERVICE", "TARGETS", "TIMEOUT", "PUBLIC", "REWRITING")]
     for route in sorted(table.routes, key=lambda route: route.prefix):
-        service = route.settings
+        targets, timeout = ", ".join(route.settings.url), f"{route.settings.timeout_s:g} s"
         public = _public_below(settings, table, route)
-        rows.append(
-            (route.prefix, route.service, ", ".join(service.url), f"{service.timeout_s:g} s", public,
-             _rewriting(route))
-        )  # fmt: skip
+        rows.append((route.prefix, route.service, targets, timeout, public, _rewriting(route)))
     print(_aligned(rows))
     print("\nPublic paths:", *(settings.public_paths or ["none"]), sep="\n  ")
     timeouts = [f"{seconds:g} s  {endpoint}" for endpoint, seconds in settings.endpoint_timeouts.items()]
@@ -195,34 +197,39 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(padded)
 
 
-def _explain(arguments: argparse.Namespace) -> int:
+def _explain(arguments: Namespace) -> int:
     settings = load(path=arguments.config)
     table = RouteTable(settings)
     method, raw_target = arguments.method, os.fsencode(arguments.target)
-    print(f"{method} {arguments.target}\n")
+    print(f"{_shown(method)} {_shown(arguments.target)}\n")
     try:
         target, path = _judge(settings, method, raw_target)
-        rows = [("judged as", path)]
+        rows = [("judged as", _shown(path))]
         if is_own_path(path):
             rows += [("answered by", "the gateway itself")]
         else:
             match = table.match(path)
-            rows += _way(match, method, target, table.candidates(path)[1:])
-            rows += _rules(settings, match)
+            rows += [*_way(match, method, target, table.candidates(path)[1:]), *_rules(settings, match)]
     except Refusal as refusal:
-        print(_aligned([
-            ("refused", f"{refusal.status} {refusal.problem}: {refusal.detail}"), ("", refusal.suggestion)
-        ]))  # fmt: skip
+        why = f"{refusal.status} {refusal.problem}: {refusal.detail}"
+        print(_aligned([("refused", why), ("", refusal.suggestion)]))
         return 1
     print(_aligned(rows))
     return 0
 
 
+def _shown(text: str) -> str:
+    """An argument without what would move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[bytes, str]:
     """The target in origin form and the path that rules see. Raises the Refusal that a caller would get."""
-    host = os.fsencode(urlsplit(os.fsdecode(raw_target)).netloc) or b"gateway"
-    request = b"%b %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (os.fsencode(method), raw_target, host)
-    parse_head(request, settings.server, FieldBlock(b"", [], {}))
+    host = re.split(rb"[/?#]", raw_target.partition(b"://")[2])[0] if raw_target[:1] != b"/" else b""
+    request = b"%b %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (os.fsencode(method), raw_target, host or b"gateway")
+    head = parse_head(request, settings.server, FieldBlock(b"", [], {}))
+    if (head.method, head.target) != (method, raw_target.decode("latin-1")):
+        raise MalformedRequest("The request line would be more than one line.")
     if method in ("CONNECT", "TRACE"):
         raise MethodNotAllowed(f"{method} is never forwarded.")
     target = raw_target if raw_target.startswith(b"/") else origin_form(raw_target, host)
@@ -264,36 +271,30 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
     yield "largest body", f"{service.max_body_bytes} bytes ({origin('max_body_bytes')})"
     yield "retries", f"{service.retries}, only where repeating is safe ({origin('retries')})"
     if match.is_public:
-        cookies = ", ".join(settings.credential_cookies)
-        yield (
-            "public",
-            f"yes; removed: Authorization, cookies {cookies}" if cookies else "yes; removed: Authorization",
-        )
+        cookies = f", cookies {', '.join(settings.credential_cookies)}" if settings.credential_cookies else ""
+        yield "public", f"yes; removed: Authorization{cookies}"
     else:
         yield "public", "no; credentials are passed on"
+    yield "policies", "none configured: no limit and no breaker applies"
 
 
-def _demo(arguments: argparse.Namespace) -> int:
-    address = arguments.bind or f"127.0.0.1:{load_process().port or 8000}"
+def _demo(arguments: Namespace) -> int:
+    bind = arguments.bind or (_HOST, load_process().port or _PORT)
+    place, remedy = f"{arguments.host}:{arguments.port or '*'}", "give another --host or --port"
     try:
         services = demo.listen(arguments.host, arguments.port)
+        place, remedy = f"{bind[0]}:{bind[1]}", "give another --bind, or set PORT"
+        entrance = demo.Entrance(*bind) if arguments.serve else None
     except OSError as error:
-        print(f"falcongate demo: cannot listen on {arguments.host}: {error.strerror}", file=sys.stderr)
+        print(f"falcongate demo: cannot listen on {place}: {error.strerror}; {remedy}", file=sys.stderr)
         return 1
     urls = demo.urls_of(services)
-    if not arguments.serve:
+    if entrance is None:
         print(f"MICROSERVICE_URLS='{urls}'", flush=True)
         demo.serve(services)
         return 0
-    parent = os.getpid()
-    if os.fork() == 0:
-        demo.serve(services, parent=parent)
-        os._exit(0)
-    base = address if address.startswith("unix:") else f"http://{address}"
-    print(f"The gateway starts on {base}, with demonstration services behind it. Try:\n")
-    print(_aligned([(f"  curl {what.format(base=base)}", f"# {answer}") for what, answer in _TRIES]))
-    print("\nCtrl-C ends all.\n")
-    _become_gunicorn({"MICROSERVICE_URLS": urls}, bind=address, workers=arguments.workers)
+    demo.serve_behind(entrance, services)
+    _become_gunicorn({"MICROSERVICE_URLS": urls}, bind=f"fd://{entrance.fileno()}", workers=arguments.workers)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from shutil import copyfileobj
-from socketserver import TCPServer
+from socketserver import BaseRequestHandler, TCPServer
 from tempfile import SpooledTemporaryFile
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +23,24 @@ from urllib.parse import parse_qs, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVICES: Final = {"hello": 1, "echo": 1, "events": 1, "slow": 1, "twins": 2}
+SERVICES: Final = {"hello": 2, "echo": 1, "events": 1, "slow": 1}
 """The services by name, each with how many targets it has."""
 
 _PIECE_BYTES: Final = 65_536
 _MAX_HELD_BYTES: Final = 16 << 20
 _EVENTS: Final = 10
 _MAX_SLOW_S: Final = 10.0
-_LOOK_AT_PARENT_EVERY_S: Final = 0.5
+_DEFAULT_SLOW_S: Final = 2.0
+_READY_WITHIN_S: Final = 60
+_TRIES: Final = (
+    ("'{base}/api/hello/a%20path?and=a+query'", "what arrived at one of two targets, a or b: ask again"),
+    ("-d 'some text' {base}/api/echo/", "some text"),
+    ("-N {base}/api/events/", "ten server-sent events, one a second"),
+    ("-i '{base}/api/slow/?seconds=2'", "200 after two seconds; Server-Timing says whose they were"),
+    ("-i {base}/api/nowhere/", "404, as a problem document"),
+    ("{base}/health/", "what the gateway knows of itself and its services"),
+    ("{base}/metrics/", "what it counts, for Prometheus"),
+)
 
 
 class DemoServer(ThreadingHTTPServer):
@@ -80,11 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
             seconds = _seconds_of(parse_qs(parts.query))
             time.sleep(seconds)
             self._send_json({"waited_s": seconds})
-        elif behaviour == "twins":
-            self._send_json({"answered_by": self.server.letter})
         else:
             headers = [f"{name}: {value}" for name, value in self.headers.items()]
-            self._send_json({"method": self.command, "target": self.path, "headers": headers})
+            came = {"method": self.command, "target": self.path, "headers": headers}
+            self._send_json({"answered_by": self.server.letter, **came})
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815  # http.server's
 
@@ -166,22 +177,75 @@ def urls_of(services: dict[str, list[DemoServer]]) -> str:
     return json.dumps({name: [server.url for server in servers] for name, servers in services.items()})
 
 
-def serve(services: dict[str, list[DemoServer]], *, parent: int | None = None) -> None:
-    """Answer until interrupted, or until process `parent` is our parent no longer. Does not return before."""
+def serve(services: dict[str, list[DemoServer]]) -> None:
+    """Answer until interrupted. Does not return before."""
+    _answer_for(services)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+class Entrance(TCPServer):
+    """Where a gateway in front will listen; the program that this process becomes inherits it.
+
+    Callers wait in its queue until the gateway takes them. Raises OSError.
+    """
+
+    allow_reuse_address = True
+    request_queue_size = 2048
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__((host, port), BaseRequestHandler)
+        os.set_inheritable(self.fileno(), True)  # noqa: FBT003  # positional only
+
+
+def serve_behind(entrance: Entrance, services: dict[str, list[DemoServer]]) -> None:
+    """Answer in a new process, for as long as this one lives or any that comes from it.
+
+    However they end, the writing end of a pipe ends with the last of them, and so does the new
+    process. Returns at once; what can be tried is printed when the gateway answers.
+    """
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # noqa: FBT003  # positional only
+    if os.fork():
+        os.close(reading)
+        return
+    os.close(writing)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a terminal sends them to all; the gateway goes first
+    host, port = entrance.server_address[:2]
+    entrance.server_close()
+    _answer_for(services)
+    Thread(target=_announce, args=(str(host), port), daemon=True).start()
+    os.read(reading, 1)
+    os._exit(0)
+
+
+def _answer_for(services: dict[str, list[DemoServer]]) -> None:
     for servers in services.values():
         for server in servers:
             Thread(target=server.serve_forever, daemon=True).start()
-    with suppress(KeyboardInterrupt):
-        while parent is None or os.getppid() == parent:
-            time.sleep(_LOOK_AT_PARENT_EVERY_S)
+
+
+def _announce(host: str, port: int) -> None:
+    """Print what to try as soon as the gateway answers; nothing if it ends before."""
+    base = f"http://{host}:{port}"
+    gateway = HTTPConnection(host, port, timeout=_READY_WITHIN_S)
+    with suppress(OSError, HTTPException):
+        gateway.request("GET", "/health/live/", headers={"Connection": "close"})
+        gateway.getresponse().read()
+        commands = [(f"curl {what.format(base=base)}", answer) for what, answer in _TRIES]
+        width = max(len(command) for command, _ in commands)
+        lines = [f"  {command:{width}}  # {answer}" for command, answer in commands]
+        head = f"The gateway is ready on {base}, with demonstration services behind it. Try:"
+        print("\n".join(["", head, "", *lines, "", "Ctrl-C ends all.", ""]), flush=True)
 
 
 def _seconds_of(query: dict[str, list[str]]) -> float:
-    """The `seconds` that were asked for, 3 if none were, and never more than can be waited for."""
+    """The `seconds` that were asked for, two if no number was, and never more than ten."""
     try:
-        seconds = float(query.get("seconds", ["3"])[0])
-    except ValueError:
-        seconds = _MAX_SLOW_S
+        seconds = float(query["seconds"][0])
+    except (KeyError, ValueError):
+        return _DEFAULT_SLOW_S
     return seconds if 0 <= seconds <= _MAX_SLOW_S else _MAX_SLOW_S
 
 

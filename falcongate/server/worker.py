@@ -39,10 +39,18 @@ class FalcongateWorker(GeventWorker):
         self._connections: set[Connection] = set()
         self._stopping = Event()
         self._settings = ServerSettings()
+        self._grace_s = float(self.cfg.graceful_timeout)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at once, not at the next heartbeat."""
         super().handle_exit(sig, frame)
+        self._stopping.set()
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """End without waiting for requests in flight: the operator pressed Ctrl-C, or QUIT was sent."""
+        del sig, frame
+        self._grace_s = 0.0
+        self.alive = False
         self._stopping.set()
 
     def run(self) -> None:
@@ -105,7 +113,7 @@ class FalcongateWorker(GeventWorker):
         return bool(self.alive)
 
     def _drain(self) -> None:
-        deadline = monotonic() + self.cfg.graceful_timeout
+        deadline = monotonic() + self._grace_s
         while self._connections and monotonic() < deadline:
             self.notify()
             gevent.sleep(_DRAIN_LOOK_S)

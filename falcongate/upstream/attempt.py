@@ -24,6 +24,7 @@ from falcongate.upstream.caller_watch import CallerWatch
 from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
+from falcongate.upstream.upload import Upload
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
 
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from falcongate.upstream.connection import ServiceConnection
     from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
-    from falcongate.upstream.upload import NoUpload, Upload
+    from falcongate.upstream.upload import NoUpload
 
 _FOREVER_S: Final = float("inf")
+# How often a running upload is looked at for its end.
+_LOOK_EVERY_S: Final = 1.0
 _MAX_INTERIM_ANSWERS: Final = 16
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -52,6 +55,7 @@ class Attempt:
         "_match",
         "_pipes",
         "_request_line",
+        "_sent_at",
         "_upload",
     )
 
@@ -75,6 +79,7 @@ class Attempt:
         self._pipes = pipes
         self._deadline = exchange.started + match.route.settings.total_timeout_s
         self._is_reused = False
+        self._sent_at = 0.0
 
     def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
@@ -103,15 +108,19 @@ class Attempt:
         if connection.channel is None:
             open_connection(connection, min(service.connect_timeout_s, self._seconds_left()))
         channel = connection.channel
-        assert channel is not None  # noqa: S101  # `open` has made it or raised
-        sent_at = self._send(channel, target)
-        head = self._await_answer(channel, sent_at)
-        self._exchange.service_s = monotonic() - sent_at
-        target.is_reachable = True
-        return self._take_answer(head, channel, target, connection)
+        assert channel is not None  # noqa: S101  # it was made, or that failed
+        try:
+            self._send(channel, target)
+            head = self._await_answer(channel)
+            self._exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
+            target.is_reachable = True
+            return self._take_answer(head, channel, target, connection)
+        except BaseException:
+            self._upload.stop()
+            raise
 
-    def _send(self, channel: Channel, target: Target) -> float:
-        """Send the request; answer when its last byte was out, in monotonic seconds."""
+    def _send(self, channel: Channel, target: Target) -> None:
+        """Send the head and what is there of the body; the rest of it follows by itself."""
         upload, service = self._upload, self._match.route.settings
         host = target.host_field
         if service.preserve_host and self._exchange.host:
@@ -122,31 +131,22 @@ class Attempt:
         except OSError as error:
             # Not one byte was taken: the connection had ended before.
             raise self._failure(BROKE_OFF, Stage.SEND_HEAD, str(error), may_have_acted=False) from error
-        try:
-            if sent < len(data):
+        if sent < len(data):
+            try:
                 channel.send_all(data[sent:], service.idle_timeout_s, self._deadline)
-            if not upload.is_done:
-                pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
-                self._exchange.received_bytes += upload.send_rest(channel, pace, self._pipes)
-        except TimedOut:
-            raise self._failure(ANSWER_TIMEOUT, Stage.SEND_HEAD, "it took nothing") from None
-        except SinkFailed as failure:
-            if failure.timed_out:
-                raise self._failure(ANSWER_TIMEOUT, Stage.SEND_BODY, str(failure)) from failure
-            # A service may answer, then close without reading on; that answer is worth having.
-        except OSError:
-            pass  # likewise
-        return monotonic()
+            except TimedOut:
+                raise self._failure(ANSWER_TIMEOUT, Stage.SEND_HEAD, "it took nothing") from None
+            except OSError:
+                pass  # A service may answer, then close without reading on; that is worth having.
+        if isinstance(upload, Upload) and not upload.is_done:
+            pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
+            upload.start(channel, pace, self._pipes)
+        self._sent_at = monotonic()
 
-    def _await_answer(self, channel: Channel, sent_at: float) -> AnswerHead:
+    def _await_answer(self, channel: Channel) -> AnswerHead:
         """The final head, with interim ones passed on or dropped before it (RFC 9110, 15.2)."""
-        deadline = min(sent_at + self._match.timeout_s, self._deadline)
-        channel_of_caller = self._exchange.caller_channel
-        caller = None
-        if channel_of_caller is not None and self._upload.is_done:
-            caller = CallerWatch(channel_of_caller)
         for _ in range(_MAX_INTERIM_ANSWERS):
-            head = self._receive_head(channel, deadline, caller)
+            head = self._receive_head(channel)
             if head.status >= 200:
                 return head
             if head.status == 101:
@@ -155,16 +155,12 @@ class Attempt:
                 self._pass_hints(head)
         raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "too many interim answers, or 101 unasked")
 
-    def _receive_head(self, channel: Channel, deadline: float, caller: CallerWatch | None) -> AnswerHead:
+    def _receive_head(self, channel: Channel) -> AnswerHead:
         while (end := channel.buffer.find(b"\r\n\r\n") + 4) < 4:
             if channel.buffer:
                 self._refuse_nonsense(channel.buffer)
             try:
-                timeout_s = time_left(_FOREVER_S, deadline)
-                if caller is not None:
-                    caller.wait(channel, timeout_s)
-                else:
-                    channel.wait_readable(timeout_s)
+                self._wait(channel)
                 data = channel.receive_now(RECEIVE_BYTES)
             except TimedOut:
                 raise self._failure(ANSWER_TIMEOUT, Stage.AWAIT_HEAD, "no answer in time") from None
@@ -181,6 +177,27 @@ class Attempt:
             return parse_answer(data)
         except ServiceNonsense as error:
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, str(error)) from error
+
+    def _wait(self, channel: Channel) -> None:
+        """Wait until something of the answer can be read, or for a moment while the body is sent.
+
+        Raises TimedOut and CallerLeft. The service's time runs once it has the whole request.
+        """
+        upload = self._upload
+        if not upload.is_done and upload.ended_at is None:
+            try:
+                channel.wait_readable(time_left(_LOOK_EVERY_S, self._deadline))
+            except TimedOut:
+                if monotonic() >= self._deadline:
+                    raise
+            return
+        since = upload.ended_at or self._sent_at
+        timeout_s = time_left(self._match.timeout_s - (monotonic() - since), self._deadline)
+        caller = self._exchange.caller_channel
+        if caller is not None and upload.is_done:
+            CallerWatch(caller).wait(channel, timeout_s)
+        else:
+            channel.wait_readable(timeout_s)
 
     def _refuse_nonsense(self, data: bytes) -> None:
         """Do not wait for the rest of what can no longer become a head."""
@@ -209,7 +226,8 @@ class Attempt:
                 body,
                 target=target,
                 connection=connection,
-                may_stay=head.may_stay and self._upload.is_done and not body.is_until_close,
+                may_stay=head.may_stay and not body.is_until_close,
+                upload=self._upload,
                 idle_timeout_s=self._match.route.settings.idle_timeout_s,
                 deadline=self._deadline,
                 pipes=self._pipes,
@@ -224,7 +242,13 @@ class Attempt:
                 [(field.line.partition(b":")[0].decode("latin-1"), field.text) for field in head.fields]
             )
 
-    def _broke_off(self, channel: Channel, reason: str) -> AttemptFailure:
+    def _broke_off(self, channel: Channel, reason: str) -> BaseException:
+        """What the end of the connection means: perhaps it was our own upload that failed."""
+        failure = self._upload.failure
+        if isinstance(failure, SinkFailed):
+            return self._failure(ANSWER_TIMEOUT, Stage.SEND_BODY, str(failure))
+        if failure is not None:
+            return failure
         return self._failure(BROKE_OFF, Stage.AWAIT_HEAD, reason, is_stale=not channel.buffer)
 
     def _failure(

@@ -54,7 +54,9 @@ class _Kinds(dict[bytes, int]):
     """
 
     def __missing__(self, name: bytes) -> int:
-        is_ours = name in HOP_BY_HOP or name in _OURS or name.startswith(_OUR_PREFIXES)
+        # SECURITY: some services take X.Forwarded.For for X-Forwarded-For.
+        plain = name.replace(b".", b"-")
+        is_ours = plain in HOP_BY_HOP or plain in _OURS or plain.startswith(_OUR_PREFIXES)
         kind = _DROP if is_ours else _PASS
         if len(self) < _MAX_KNOWN_NAMES:
             self[name] = kind

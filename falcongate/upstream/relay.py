@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from falcongate.upstream.pipes import PIPE_BYTES
 from falcongate.wire.body import BodyCutShort
-from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left, wait_first
+from falcongate.wire.channel import TimedOut, time_left, wait_first
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from falcongate.upstream.caller_watch import CallerWatch
     from falcongate.upstream.pipes import Pipes
     from falcongate.wire.body import Body
@@ -59,8 +57,8 @@ class Pace(NamedTuple):
     deadline: float
 
 
-def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None, interrupt: Channel | None) -> bool:
-    """Wait until `sink` takes more; False if something arrived on `interrupt` before.
+def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None) -> None:
+    """Wait until `sink` takes more.
 
     Raises SinkFailed, and SourceFailed if the `sender` has closed its connection meanwhile: its
     bytes that nobody takes would hide that.
@@ -69,9 +67,11 @@ def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None, interrup
     while patience_s > 0:
         look_s = min(_LOOK_EVERY_S, patience_s)
         try:
-            return _wait(sink.writable, time_left(look_s, pace.deadline), interrupt)
+            wait_first(((sink.writable, True),), time_left(look_s, pace.deadline))
         except TimedOut:
             patience_s -= look_s
+        else:
+            return
         if monotonic() >= pace.deadline:
             break
         if sender is not None and sender.has_ended():
@@ -79,33 +79,14 @@ def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None, interrup
     raise SinkFailed("it took nothing for too long", timed_out=True)
 
 
-def _wait(watcher: Any, timeout_s: float, interrupt: Channel | None) -> bool:
-    """Wait for `watcher`; False if there is something to read on `interrupt` before."""
-    if interrupt is None:
-        wait_first(((watcher, True),), timeout_s)
-        return True
-    while not wait_first(((watcher, True), (interrupt.readable, False)), timeout_s):
-        # TLS makes a socket readable for reasons of its own, which are no answer.
-        try:
-            data = interrupt.receive_now(RECEIVE_BYTES)
-        except OSError:
-            return False
-        if data is not None:
-            interrupt.buffer += data
-            return False
-    return True
-
-
 class Relay:
     """One body on its way from `source` to `sink`.
 
-    What arrives on `interrupt` ends the relay early: a service that answers before it has the whole
-    upload. `caller` watches for the caller's leaving while the source is waited for.
+    `caller` watches for the caller's leaving while the source is waited for.
     """
 
     __slots__ = (
         "_caller",
-        "_interrupt",
         "_is_chunked",
         "_max_bytes",
         "_pace",
@@ -123,7 +104,6 @@ class Relay:
         is_chunked: bool,
         pace: Pace,
         pipes: Pipes,
-        interrupt: Channel | None = None,
         caller: CallerWatch | None = None,
         max_bytes: int | None = None,
     ) -> None:
@@ -132,34 +112,33 @@ class Relay:
         self._is_chunked = is_chunked
         self._pace = pace
         self._pipes = pipes
-        self._interrupt = interrupt
         self._caller = caller
         self._max_bytes = max_bytes
         self.moved_bytes = 0
 
-    def run(self, first: bytes) -> bool:
-        """Send `first` as it is, then the body. False if it was interrupted.
+    def run(self, first: bytes) -> None:
+        """Send `first` as it is, then the body.
 
         Raises SourceFailed, SinkFailed, BodyOverLimit and CallerLeft.
         """
         source, pending = self._source, first
         while not source.is_complete:
             if self._can_splice():
-                is_going_on = self._send(pending) and self._splice()
-                pending = b""
+                self._send(pending)
+                self._splice()
             else:
                 piece = self._receive_now(pending)
                 if piece:
                     pending += chunk_of(piece) if self._is_chunked else piece
                 if source.is_complete:
                     break
-                is_going_on = self._send(pending) and (piece is not None or self._wait_for_source())
-                pending = b""
-            if not is_going_on:
-                return False
+                self._send(pending)
+                if piece is None:
+                    self._wait_for_source()
+            pending = b""
         if self._is_chunked:
             pending += LAST_CHUNK
-        return self._send(pending)
+        self._send(pending)
 
     def _can_splice(self) -> bool:
         source = self._source
@@ -188,38 +167,32 @@ class Relay:
         if self._max_bytes is not None and self.moved_bytes > self._max_bytes:
             raise BodyOverLimit
 
-    def _wait_for_source(self) -> bool:
+    def _wait_for_source(self) -> None:
         source = self._source.channel
         try:
             timeout_s = time_left(self._pace.source_idle_s, self._pace.deadline)
             if self._caller is not None:
                 self._caller.wait(source, timeout_s)
-                return True
-            return _wait(source.readable, timeout_s, self._interrupt)
+            else:
+                source.wait_readable(timeout_s)
         except TimedOut:
             raise SourceFailed("it paused for too long", timed_out=True) from None
 
-    def _wait_for_sink(self) -> bool:
-        return wait_for_room(self._sink, self._pace, sender=self._source.channel, interrupt=self._interrupt)
+    def _wait_for_sink(self) -> None:
+        wait_for_room(self._sink, self._pace, sender=self._source.channel)
 
-    def _send(self, data: bytes) -> bool:
-        """Send all of it, which may be nothing. False if it was interrupted."""
-        if not data:
-            return True
+    def _send(self, data: bytes) -> None:
+        """Send all of it, which may be nothing."""
         try:
-            sent = self._sink.send_now(data)
-            if sent == len(data):
-                return True
-            rest = memoryview(data)[sent:]
+            rest = memoryview(data)
             while rest:
-                if not self._wait_for_sink():
-                    return False
                 rest = rest[self._sink.send_now(rest) :]
+                if rest:
+                    self._wait_for_sink()
         except OSError as error:
             raise SinkFailed(str(error)) from error
-        return True
 
-    def _splice(self) -> bool:
+    def _splice(self) -> None:
         """Move what remains of the source through a pipe."""
         source = self._source
         ends = self._pipes.take()
@@ -228,18 +201,16 @@ class Relay:
             while source.remaining:
                 in_pipe = self._fill_pipe(ends[1], source.remaining)
                 if not in_pipe:
-                    if not self._wait_for_source():
-                        return False
+                    self._wait_for_source()
                     continue
                 self._count(in_pipe)
                 while in_pipe:
                     emptied = self._empty_pipe(ends[0], in_pipe)
                     in_pipe -= emptied
-                    if not emptied and not self._wait_for_sink():
-                        return False
+                    if not emptied:
+                        self._wait_for_sink()
         finally:
             self._pipes.give(ends, is_empty=not in_pipe)
-        return True
 
     def _fill_pipe(self, pipe: int, remaining: int) -> int:
         channel = self._source.channel

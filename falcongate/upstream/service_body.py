@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from falcongate.upstream.connection import ServiceConnection
     from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
+    from falcongate.upstream.upload import NoUpload, Upload
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
 
@@ -39,6 +40,7 @@ class ServiceBody:
         "_may_stay",
         "_pipes",
         "_target",
+        "_upload",
     )
 
     def __init__(
@@ -49,6 +51,7 @@ class ServiceBody:
         target: Target,
         connection: ServiceConnection,
         may_stay: bool,
+        upload: Upload | NoUpload,
         idle_timeout_s: float,
         deadline: float,
         pipes: Pipes,
@@ -58,6 +61,7 @@ class ServiceBody:
         self._target = target
         self._connection: ServiceConnection | None = connection
         self._may_stay = may_stay
+        self._upload = upload
         self._idle_timeout_s = idle_timeout_s
         self._deadline = deadline
         self._pipes = pipes
@@ -92,7 +96,8 @@ class ServiceBody:
             is_chunked=is_chunked,
             pace=Pace(self._idle_timeout_s, send_timeout_s, self._deadline),
             pipes=self._pipes,
-            caller=CallerWatch(channel),
+            # While it still sends its body, that is what is read from it.
+            caller=CallerWatch(channel) if self._upload.is_done else None,
         )
         try:
             relay.run(first)
@@ -109,7 +114,7 @@ class ServiceBody:
         yield self._data
         body = self._body
         channel = self._exchange.caller_channel
-        caller = None if channel is None else CallerWatch(channel)
+        caller = CallerWatch(channel) if channel is not None and self._upload.is_done else None
         while not body.is_complete:
             try:
                 piece = body.receive_now()
@@ -142,7 +147,8 @@ class ServiceBody:
             return
         self._connection = None
         self._target.in_flight -= 1
+        self._upload.stop()
         # Bytes behind the body were asked for by nobody; they must not become the next answer.
-        if not self._may_stay or self._body.channel.buffer:
+        if not self._may_stay or not self._upload.is_done or self._body.channel.buffer:
             connection.close()
         self._target.pool.give(connection)

@@ -6,6 +6,7 @@ before the last byte or chunk.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import gevent
@@ -34,16 +35,20 @@ _WSGI_READ_BYTES = 1_024
 class Upload:
     """A request body. `framing` is the field that announces it to the service.
 
-    `is_replayable` says that all bytes sent so far are still at hand. `is_done` says that the
-    caller has nothing more to send, so that its channel can be watched for its leaving.
+    What has not come with the head is sent by a greenlet of its own, so that a service may answer
+    before it has read everything. `is_replayable` says that all bytes sent so far are still at
+    hand, `is_done` that everything was sent, `failure` what went wrong on the way.
     """
 
     __slots__ = (
         "_body",
-        "_caller",
+        "_exchange",
         "_first",
+        "_greenlet",
         "_input",
         "_max_bytes",
+        "ended_at",
+        "failure",
         "framing",
         "is_chunked",
         "is_done",
@@ -52,30 +57,31 @@ class Upload:
 
     def __init__(self, exchange: Exchange, max_body_bytes: int) -> None:
         environ = exchange.environ
-        self._caller = exchange.caller_channel
-        self.is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-        length = environ.get("CONTENT_LENGTH")
-        self.framing = b""
-        self.is_replayable = self.is_done = True
+        self._exchange = exchange
         self._first = b""
+        self._greenlet: gevent.Greenlet[..., None] | None = None
         self._max_bytes = max_body_bytes
-        self._body: Body | None = None
         self._input = environ["wsgi.input"]
+        self._body: Body | None = getattr(self._input, "body", None)
+        self.failure: BaseException | None = None
+        self.is_replayable = True
+        self.is_done = False
+        self.ended_at: float | None = None
+        self.is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         if self.is_chunked:
             if environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
                 raise UnsupportedCoding("The transfer coding is not chunked.")
             self.framing = b"Transfer-Encoding: chunked\r\n"
-        elif length:
-            content_length = _parsed_length(length)
-            if content_length > max_body_bytes:
+        else:
+            length = _parsed_length(environ["CONTENT_LENGTH"])
+            if length > max_body_bytes:
                 raise BodyTooLarge
-            self.framing = b"Content-Length: %d\r\n" % content_length
-        if self.framing:
-            self._take_buffered()
+            self.is_done = length == 0
+            self.framing = b"Content-Length: %d\r\n" % length
+        self._take_buffered()
 
     def _take_buffered(self) -> None:
-        self._body = body = getattr(self._input, "body", None)
-        self.is_done = False
+        body = self._body
         if body is None:
             return
         try:
@@ -84,6 +90,7 @@ class Upload:
             raise MalformedRequest(f"The body is malformed: {error}.") from None
         if len(self._first) > self._max_bytes:
             raise BodyTooLarge
+        self._exchange.received_bytes = len(self._first)
         self.is_done = body.is_complete
 
     def first_bytes(self) -> bytes:
@@ -93,15 +100,35 @@ class Upload:
             return first
         return (chunk_of(first) if first else b"") + (LAST_CHUNK if self.is_done else b"")
 
-    def send_rest(self, channel: Channel, pace: Pace, pipes: Pipes) -> int:
-        """Send what has not come yet, unless the service answers before; answer how much that was.
-
-        Raises SinkFailed if the service stops taking it, or a refusal or CallerLeft if it is the
-        caller who fails.
-        """
+    def start(self, channel: Channel, pace: Pace, pipes: Pipes) -> None:
+        """Begin to send what has not come yet. Does not wait."""
         self.is_replayable = False
+        self._greenlet = gevent.spawn(self._run, channel, pace, pipes)
+
+    def stop(self) -> None:
+        """Send no more; the channels are free for others then. Harmless if repeated."""
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None:
+            greenlet.kill()
+
+    def _run(self, channel: Channel, pace: Pace, pipes: Pipes) -> None:
+        try:
+            self._send_rest(channel, pace, pipes)
+            self.is_done = True
+        except SinkFailed as failure:
+            # A service may answer, then take no more; that answer is worth having.
+            self.failure = failure if failure.timed_out else None
+        except Exception as error:  # noqa: BLE001  # whoever waits for the answer raises it again
+            self.failure = error
+        self.ended_at = monotonic()
+        if self.failure is not None:
+            # The service must see that it has not everything, and who waits for it must wake up.
+            channel.abandon()
+
+    def _send_rest(self, channel: Channel, pace: Pace, pipes: Pipes) -> None:
         if self._body is None:
-            return self._send_from_wsgi(channel, pace)
+            self._send_from_wsgi(channel, pace)
+            return
         self._input.begin()
         relay = Relay(
             self._body,
@@ -109,11 +136,10 @@ class Upload:
             is_chunked=self.is_chunked,
             pace=pace,
             pipes=pipes,
-            interrupt=channel,
             max_bytes=self._max_bytes - len(self._first),
         )
         try:
-            self.is_done = relay.run(b"")
+            relay.run(b"")
         except SourceFailed as failure:
             if failure.timed_out:
                 raise CallerTimedOut from None
@@ -122,23 +148,23 @@ class Upload:
             raise CallerLeft(str(failure)) from failure
         except BodyOverLimit:
             raise BodyTooLarge from None
-        return relay.moved_bytes
+        finally:
+            self._exchange.received_bytes += relay.moved_bytes
 
-    def _send_from_wsgi(self, channel: Channel, pace: Pace) -> int:
-        """The same for servers that give us nothing but `read`; an early answer waits for the end."""
+    def _send_from_wsgi(self, channel: Channel, pace: Pace) -> None:
+        """The same for servers that give us nothing but `read`."""
         moved = 0
         while piece := self._read(pace.source_idle_s):
             moved += len(piece)
             if moved > self._max_bytes:
                 raise BodyTooLarge
             self._send(channel, chunk_of(piece) if self.is_chunked else piece, pace)
+            self._exchange.received_bytes = moved
         # gunicorn answers a body that was cut short with fewer bytes and no word about it.
         if not self.is_chunked and self.framing != b"Content-Length: %d\r\n" % moved:
             raise CallerLeft("the body was cut short")
         if self.is_chunked:
             self._send(channel, LAST_CHUNK, pace)
-        self.is_done = True
-        return moved
 
     def _read(self, idle_s: float) -> bytes:
         try:
@@ -159,7 +185,7 @@ class Upload:
         try:
             rest = memoryview(data)[channel.send_now(data) :]
             while rest:
-                wait_for_room(channel, pace, sender=self._caller, interrupt=None)
+                wait_for_room(channel, pace, sender=self._exchange.caller_channel)
                 rest = rest[channel.send_now(rest) :]
         except OSError as error:
             raise SinkFailed(str(error)) from error
@@ -171,16 +197,17 @@ class NoUpload:
     """What stands for the body of a request that has none."""
 
     framing = b""
-    is_done = is_replayable = True
+    failure = None
+    ended_at = None
+    is_done = True
+    is_replayable = True
 
     def first_bytes(self) -> bytes:
         """Nothing."""
         return b""
 
-    def send_rest(self, channel: Channel, pace: Pace, pipes: Pipes) -> int:
-        """Nothing either."""
-        del channel, pace, pipes
-        return 0
+    def stop(self) -> None:
+        """Nothing to stop."""
 
 
 _NO_UPLOAD = NoUpload()
@@ -189,7 +216,7 @@ _NO_UPLOAD = NoUpload()
 def open_upload(exchange: Exchange, max_body_bytes: int) -> Upload | NoUpload:
     """The body of this request on its way. Raises BodyTooLarge and MalformedRequest."""
     environ = exchange.environ
-    if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+    if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
         return Upload(exchange, max_body_bytes)
     return _NO_UPLOAD
 
