@@ -1,7 +1,8 @@
-"""Run the operator's commands: `python -m falcongate`."""
+"""`python -m falcongate`: the operator's commands."""
 
 import sys
 
 from falcongate.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -295,7 +295,3 @@ def _demo(arguments: Namespace) -> int:
         return 0
     demo.serve_behind(entrance, services)
     _become_gunicorn({"MICROSERVICE_URLS": urls}, bind=f"fd://{entrance.fileno()}", workers=arguments.workers)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

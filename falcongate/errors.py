@@ -21,15 +21,6 @@ class Stage(StrEnum):
     SEND_BODY = "send_body"
     AWAIT_HEAD = "await_head"
     RELAY_BODY = "relay_body"
-    TUNNEL = "tunnel"
-
-
-class Side(StrEnum):
-    """Whose doing a failed attempt was."""
-
-    SERVICE = "service"
-    CALLER = "caller"
-    GATEWAY = "gateway"
 
 
 class GatewayError(Exception):
@@ -178,17 +169,6 @@ class Saturated(Refusal):
     proxy_status = "connection_limit_reached"
 
 
-class ShuttingDown(Refusal):
-    """This worker is about to end."""
-
-    status = 503
-    problem = "shutting-down"
-    title = "The gateway is restarting"
-    suggestion = "Try again; another process will answer."
-    detail = "This gateway process is shutting down."
-    closes = True
-
-
 @dataclass(frozen=True, slots=True)
 class FailureKind:
     """One way in which an attempt fails, and what a caller is told of it."""
@@ -247,7 +227,7 @@ ANSWER_TIMEOUT = FailureKind(
 class AttemptFailure(GatewayError):
     """An attempt at a target ended badly.
 
-    `stage` and `side` say where and whose doing; `may_have_acted` is False only when the
+    `stage` says how far it had come; `may_have_acted` is False only when the
     service provably has not seen the request, so that sending it again cannot repeat anything.
     `is_stale` marks a kept connection that ended before any byte of an answer: most likely the
     service had closed it already. `reason` is for the log: it may name
@@ -261,7 +241,6 @@ class AttemptFailure(GatewayError):
         kind: FailureKind,
         *,
         stage: Stage,
-        side: Side = Side.SERVICE,
         may_have_acted: bool,
         is_stale: bool = False,
         reason: str = "",
@@ -273,7 +252,6 @@ class AttemptFailure(GatewayError):
         self.title = kind.title
         self.proxy_status = kind.proxy_status
         self.stage = stage
-        self.side = side
         self.may_have_acted = may_have_acted
         self.is_stale = is_stale
         self.reason = reason

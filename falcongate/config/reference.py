@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,3 +86,7 @@ def _toml(value: object) -> str:
 def _comment(text: str) -> str:
     lines = textwrap.wrap(" ".join(text.split()), _WIDTH)
     return "".join(f"# {line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_reference())

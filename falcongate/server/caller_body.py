@@ -28,11 +28,6 @@ class CallerBody:
         self._awaits_continue = awaits_continue
         self._surplus = b""
 
-    @property
-    def is_withheld(self) -> bool:
-        """Whether the caller is still waiting to be told that it may send its body."""
-        return self._awaits_continue
-
     def begin(self) -> None:
         """Tell a caller who sent `Expect: 100-continue` to go on (RFC 9110, 10.1.1)."""
         if self._awaits_continue:

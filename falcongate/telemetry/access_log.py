@@ -19,7 +19,7 @@ _MAX_PENDING_LINES: Final = 20_000
 class AccessLog:
     """Gathers lines and writes them together, from a thread, as the reader may be slow.
 
-    Lines that the reader does not keep up with are dropped and counted in `dropped`.
+    Lines that the reader does not keep up with are dropped; a line says how many.
     """
 
     __slots__ = ("_is_scheduled", "_lines", "_second", "_second_text", "dropped")
@@ -86,6 +86,9 @@ class AccessLog:
 
     def _take_pending(self) -> bytes:
         lines, self._lines = self._lines, []
+        if self.dropped:
+            lines.append(f'{{"time":"{self._now()}","dropped_lines":{self.dropped}}}\n')
+            self.dropped = 0
         return "".join(lines).encode("latin-1")
 
     def _write_rest(self) -> None:

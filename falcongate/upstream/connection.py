@@ -23,7 +23,6 @@ from falcongate.errors import (
     UNREACHABLE,
     AttemptFailure,
     Saturated,
-    Side,
     Stage,
 )
 from falcongate.wire.channel import Channel, channel_for
@@ -181,7 +180,7 @@ def _as_failures() -> Iterator[None]:
         stage, reason = Stage.CONNECT, str(error)
     else:
         return
-    raise AttemptFailure(kind, stage=stage, side=Side.SERVICE, may_have_acted=False, reason=reason)
+    raise AttemptFailure(kind, stage=stage, may_have_acted=False, reason=reason)
 
 
 def _tls_context(settings: ServiceSettings) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from falcongate.upstream.pipes import PIPE_BYTES
 from falcongate.wire.body import BodyCutShort
-from falcongate.wire.channel import TimedOut, time_left, wait_first
+from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None) -> None:
     while patience_s > 0:
         look_s = min(_LOOK_EVERY_S, patience_s)
         try:
-            wait_first(((sink.writable, True),), time_left(look_s, pace.deadline))
+            sink.wait_writable(time_left(look_s, pace.deadline))
         except TimedOut:
             patience_s -= look_s
         else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gevent import get_hub, getcurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
@@ -38,30 +38,6 @@ def time_left(idle_s: float, deadline: float) -> float:
     if left <= 0:
         raise TimedOut
     return idle_s if idle_s < left else left
-
-
-def wait_first(events: Sequence[tuple[Any, object]], timeout_s: float) -> object:
-    """Wait for the first of several events; answer what stands beside it.
-
-    `events` are pairs of a watcher, from `Channel.readable` or `Channel.writable`, and a value.
-    Raises TimedOut.
-    """
-    hub = get_hub()
-    switch = getcurrent().switch
-    timer = hub.loop.timer(timeout_s if timeout_s > 0 else 0)
-    try:
-        for watcher, value in events:
-            watcher.start(switch, value)
-        timer.start(switch, timer)
-        happened = hub.switch()
-    finally:
-        for watcher, _ in events:
-            watcher.stop()
-        timer.stop()
-        timer.close()
-    if happened is timer:
-        raise TimedOut
-    return happened
 
 
 class Channel:
@@ -89,19 +65,6 @@ class Channel:
         self.has_early = False
         self.on_early: Callable[[], object] | None = None
 
-    @property
-    def readable(self) -> Any:
-        """The watcher of something to read, stopped, for `wait_first`."""
-        self._watcher.stop()
-        return self._watcher
-
-    @property
-    def writable(self) -> Any:
-        """The watcher of room for writing, made when it is first needed."""
-        if self._writable is None:
-            self._writable = self._hub.loop.io(self.sock.fileno(), _WRITE)
-        return self._writable
-
     def fileno(self) -> int:
         """The file descriptor, for `os.splice`."""
         number: int = self.sock.fileno()
@@ -122,6 +85,23 @@ class Channel:
             watcher.stop()
             watcher.start(self._note_early)
             self.has_early = False
+            timer.stop()
+            timer.close()
+        if happened is timer:
+            raise TimedOut
+
+    def wait_writable(self, timeout_s: float) -> None:
+        """Wait until there is room for more to be sent. Raises TimedOut."""
+        if self._writable is None:
+            self._writable = self._hub.loop.io(self.sock.fileno(), _WRITE)
+        switch = getcurrent().switch
+        timer = self._hub.loop.timer(timeout_s if timeout_s > 0 else 0)
+        try:
+            self._writable.start(switch, self._writable)
+            timer.start(switch, timer)
+            happened = self._hub.switch()
+        finally:
+            self._writable.stop()
             timer.stop()
             timer.close()
         if happened is timer:
@@ -167,7 +147,7 @@ class Channel:
         """Send everything; `idle_s` is how long the peer may take none of it. Raises TimedOut."""
         rest = memoryview(data)[self.send_now(data) :]
         while rest:
-            wait_first(((self.writable, True),), time_left(idle_s, deadline))
+            self.wait_writable(time_left(idle_s, deadline))
             rest = rest[self.send_now(rest) :]
 
     def is_quiet(self) -> bool:

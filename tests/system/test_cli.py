@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from falcongate.cli import is_own_path
-from tests.support.callers import Answer, Caller
+from tests.support.callers import Caller
 from tests.support.honest import HonestUpstream
 from tests.support.processes import ROOT, until
+from tests.support.programs import answers, get, program
+from tests.support.upstreams import listen
 
-LISTENING = re.compile(r"Listening at: http://(127\.0\.0\.1):(\d+)")
+E3OS = str(ROOT / "conf/e3os.toml")
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.py", "falcongate.wsgi:app"]
 URL = re.compile(r"http://(127\.0\.0\.1):(\d+)")
 DOORS = """
 from gevent import monkey
@@ -34,75 +37,6 @@ for route in falcon.inspect.inspect_routes(app._app):
 """
 
 
-class Program:
-    """A program that was started, with what it has written so far."""
-
-    def __init__(self, directory: Path, *command: str, **environ: str) -> None:
-        self._out, self._err = directory / "out", directory / "err"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(  # noqa: S603  # our own command
-                [sys.executable, *command],
-                cwd=ROOT,
-                env={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TMPDIR": str(directory), **environ},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    @property
-    def out(self) -> str:
-        """Standard output so far."""
-        return self._out.read_text("utf-8")
-
-    @property
-    def err(self) -> str:
-        """Standard error so far."""
-        return self._err.read_text("utf-8")
-
-    def address(self) -> tuple[str, int]:
-        """Where its gunicorn listens, waited for until it answers."""
-
-        def listening() -> re.Match[str] | None:
-            assert self.process.poll() is None, self.err
-            return LISTENING.search(self.err)
-
-        found = until(listening, "gunicorn listens", within_s=30)
-        address = (found[1], int(found[2]))
-        until(lambda: answers(address), "the gateway answers", within_s=30)
-        return address
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end, and answer its exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(15)
-
-
-@contextmanager
-def program(directory: Path, *command: str, **environ: str) -> Iterator[Program]:
-    """A program that is gone afterwards, with all that it has started."""
-    started = Program(directory, *command, **environ)
-    try:
-        yield started
-    finally:
-        started.process.kill()
-        started.process.wait(10)
-
-
-def get(address: tuple[str, int], target: str) -> Answer:
-    """Ask once, on a connection of its own."""
-    with Caller(address) as caller:
-        return caller.get(target)
-
-
-def answers(address: tuple[str, int]) -> bool:
-    """Whether anybody is there."""
-    try:
-        return get(address, "/health/live").status == 200
-    except OSError:
-        return False
-
-
 @pytest.fixture
 def honest() -> Iterator[HonestUpstream]:
     """A service."""
@@ -113,91 +47,177 @@ def honest() -> Iterator[HonestUpstream]:
 
 def cli(*arguments: str) -> list[str]:
     """The command line of `falcongate`."""
-    return ["-m", "falcongate.cli", *arguments]
+    return [sys.executable, "-m", "falcongate", *arguments]
+
+
+def printed(*arguments: str, status: int = 0) -> str:
+    """What a command writes to standard output; it ends with `status` and has nothing to complain of."""
+    done = subprocess.run(  # noqa: S603  # our own command
+        cli(*arguments),
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.stderr, done.returncode) == ("", status)
+    return done.stdout
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with listen() as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def test_serve_runs_the_gateway_of_a_file_until_told_to_stop(tmp_path: Path, honest: HonestUpstream) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(f'[services.honest]\nurl = "{honest.url}"\n', "utf-8")
     command = cli("serve", "--config", str(config), "--bind", "127.0.0.1:0", "--workers", "1")
-    with program(tmp_path, *command) as gateway:
+    with program(tmp_path, command) as gateway:
         assert get(gateway.address(), "/api/honest/x").json()["target"] == "/api/honest/x"
         assert gateway.end() == 0
         assert "Traceback" not in gateway.err
 
 
-@pytest.mark.parametrize(
-    "command",
-    [cli("serve"), ["-m", "gunicorn", "-c", "conf/gunicorn.py", "falcongate.wsgi:app"]],
-    ids=["serve", "gunicorn"],
-)
+def test_serve_listens_on_the_loopback_address_and_port_unless_told_otherwise(
+    tmp_path: Path, honest: HonestUpstream
+) -> None:
+    environ = {"PORT": str(free_port()), "MICROSERVICE_URLS": f"honest={honest.url}", "WEB_CONCURRENCY": "1"}
+    with program(tmp_path, cli("serve"), **environ) as gateway:
+        assert gateway.address() == ("127.0.0.1", int(environ["PORT"]))
+        assert get(gateway.address(), "/api/honest/x").status == 200
+
+
+@pytest.mark.parametrize("command", [cli("serve"), GUNICORN], ids=["serve", "gunicorn"])
 def test_mistakes_start_nothing_and_end_with_status_2(tmp_path: Path, command: list[str]) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text("[services.hr]\n[server]\ntrusted_hop = 1\n", "utf-8")
-    with program(tmp_path, *command, FALCONGATE_CONFIG=str(config)) as gateway:
+    port = free_port()
+    with program(tmp_path, command, FALCONGATE_CONFIG=str(config), PORT=str(port)) as gateway:
         assert gateway.process.wait(15) == 2
         assert "services.hr.url" in gateway.err
         assert "did you mean trusted_hops?" in gateway.err
         assert "Listening" not in gateway.err
         assert "Traceback" not in gateway.err
+        assert gateway.members() == []
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
 
 
 def test_a_nonsensical_port_is_a_mistake_too(tmp_path: Path) -> None:
-    with program(
-        tmp_path, "-m", "gunicorn", "-c", "conf/gunicorn.py", "falcongate.wsgi:app", PORT="http"
-    ) as it:
+    with program(tmp_path, GUNICORN, PORT="http") as it:
         assert it.process.wait(15) == 2
         assert "PORT" in it.err
 
 
+DEMO = cli("demo", "--serve", "--bind", "127.0.0.1:0", "--workers", "1")
+
+
 def test_the_demonstration_services_answer_through_the_gateway(tmp_path: Path) -> None:
-    with program(tmp_path, *cli("demo", "--serve", "--bind", "127.0.0.1:0", "--workers", "1")) as demo:
+    with program(tmp_path, DEMO) as demo:
         address = demo.address()
         assert get(address, "/api/hello/a%20path?q").json()["target"] == "/api/hello/a%20path?q"
         with Caller(address) as caller:
             body = b"some text" * 100_000
             assert caller.exchange("POST", "/api/echo/", body=body).content == body
         assert get(address, "/api/slow/?seconds=0.1").json() == {"waited_s": 0.1}
-        assert {get(address, "/api/twins/").json()["answered_by"] for _ in range(40)} == {"a", "b"}
+        assert {get(address, "/api/hello/").json()["answered_by"] for _ in range(40)} == {"a", "b"}
         assert get(address, "/api/nowhere/").status == 404
-        assert "curl -N http://127.0.0.1:0/api/events/" in demo.out
+        with Caller(address) as caller:
+            caller.send(b"GET /api/events/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, _ = caller.head()
+            assert head.get("Content-Type") == "text/event-stream"
+            # The first is here while the others are still to come.
+            caller.reader.until(b'{"event": 1, "of": 10}')
         assert demo.end(signal.SIGINT) == 0
+        until(lambda: not demo.members(), "all of its processes are gone")
+
+
+def test_what_can_be_tried_is_printed_once_the_gateway_answers(tmp_path: Path) -> None:
+    with program(tmp_path, DEMO) as demo:
+        until(lambda: "Ctrl-C" in demo.out, "it says what to try", within_s=30)
+        base = re.search(r"ready on (http://127\.0\.0\.1:(\d+)),", demo.out)
+        assert base is not None
+        assert answers(("127.0.0.1", int(base[2])))
+        tries = re.findall(rf"^  curl .*{base[1]}(/[^' ]*)[' ].* # \S", demo.out, re.MULTILINE)
+        statuses = {path: get(("127.0.0.1", int(base[2])), path).status for path in tries if "ev" not in path}
+        assert statuses.pop("/api/nowhere/") == 404
+        assert len(statuses) >= 5
+        assert set(statuses.values()) == {200}
 
 
 def test_nothing_outlives_a_killed_demonstration(tmp_path: Path) -> None:
     """The gateway's master is killed; workers and services have nobody to tell them."""
-    with program(tmp_path, *cli("demo", "--serve", "--bind", "127.0.0.1:0", "--workers", "1")) as demo:
+    with program(tmp_path, DEMO) as demo:
         demo.address()
-        session = demo.process.pid
-        assert len(members(session)) == 3
+        assert len(demo.members()) == 3
         demo.process.kill()
         demo.process.wait(10)
-        until(lambda: not members(session), "all of its processes are gone")
+        until(lambda: not demo.members(), "all of its processes are gone")
 
 
-def members(session: int) -> list[int]:
-    """The living processes of a session."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text("utf-8", "replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
+def test_an_interrupt_from_the_terminal_ends_all_quietly(tmp_path: Path) -> None:
+    with program(tmp_path, DEMO) as demo:
+        demo.address()
+        assert demo.interrupt() == 0
+        until(lambda: not demo.members(), "all of its processes are gone")
+        assert "Traceback" not in demo.err
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    with listen() as taken:
+        port = taken.getsockname()[1]
+        for options in (["--serve", "--bind", f"127.0.0.1:{port}"], ["--port", str(port)]):
+            with program(tmp_path, cli("demo", *options)) as demo:
+                assert demo.process.wait(15) == 1
+                (line,) = demo.err.splitlines()
+                assert f"cannot listen on 127.0.0.1:{port}: Address already in use; give another" in line
+                assert demo.members() == []
 
 
 def test_demonstration_services_alone_say_how_to_reach_them(tmp_path: Path) -> None:
-    with program(tmp_path, *cli("demo")) as demo:
+    with program(tmp_path, cli("demo")) as demo:
         until(lambda: demo.out.endswith("\n"), "it says where it listens")
         variable, _, value = demo.out.strip().partition("=")
         services = json.loads(value.strip("'"))
         assert variable == "MICROSERVICE_URLS"
-        assert len(services["twins"]) == 2
+        assert len(services["hello"]) == 2
         for urls in services.values():
             host, port = URL.fullmatch(urls[0]).groups()  # type: ignore[union-attr]
             assert get((host, int(port)), "/api/hello/").json()["method"] == "GET"
+        assert demo.end(signal.SIGINT) == 0
+        assert demo.err == ""
+
+
+def test_check_says_what_the_shipped_deployment_would_run() -> None:
+    out = printed("check", "--config", E3OS)
+    assert out.startswith("The configuration is valid: 9 services, port 8000")
+    assert '  services.auth_service.url = ["http://auth-service:8001"]\n' in out
+    assert "warning" not in out
+
+
+def test_routes_shows_every_path_of_the_shipped_deployment() -> None:
+    table = printed("routes", "--config", E3OS).partition("\n\n")[0].splitlines()
+    by_path = {columns[0]: columns[1:] for columns in (re.split(r"  +", line) for line in table)}
+    assert len(by_path) == len(table) == 1 + 19 + 2 + 7
+    assert by_path["/api/token"] == ["auth_service", "http://auth-service:8001", "60 s", "1", "append /"]
+    assert by_path["/api/notifications"][-1] == "strip /api/notifications"
+
+
+def test_explain_judges_requests_to_the_shipped_deployment() -> None:
+    out = printed("explain", "POST", "/api/notifications/a?b", "--config", E3OS)
+    assert re.search(r"^sends +POST /a\?b HTTP/1\.1$", out, re.MULTILINE)
+    assert re.search(r"^to +http://app:3001 \(Host: app:3001\)$", out, re.MULTILINE)
+    refused = printed("explain", "GET", "/api/hr/%2e%2e/x", "--config", E3OS, status=1)
+    assert "400 ambiguous-path: The path has a dot segment." in refused
+
+
+def test_explain_can_show_what_no_terminal_could() -> None:
+    out = printed("explain", "GET", "/api/hr/é\udcff\x1b", "--config", E3OS, status=1)
+    assert r"/api/hr/\xe9\udcff\x1b" in out
 
 
 def test_explain_knows_every_door_of_the_application() -> None:

@@ -141,6 +141,7 @@ def test_explain_tells_the_whole_way_of_a_request(config: str, capsys: pytest.Ca
     assert told["first byte"] == ['600 s (endpoint_timeouts."upload")']
     assert told["pauses"] == ["60 s (default)"]
     assert told["public"][0].startswith("no")
+    assert told["policies"][0].startswith("none configured")
 
 
 def test_explain_names_the_routes_that_were_passed_over(
@@ -193,6 +194,9 @@ def test_explain_knows_the_gateway_s_own_paths(
         ("TRACE", "/api/hr", "405 method-not-allowed"),
         ("get", "/api/hr", "501 not-implemented"),
         ("GET", "/api/hr/" + "x" * 9_000, "414 uri-too-long"),
+        ("GET", "http:///api/hr", "400 malformed-request"),
+        ("GET", "/api/hr?x HTTP/1.1\r\nX-Injected: y", "400 malformed-request"),
+        ("GET /api/hr HTTP/1.1\r\nX-Injected:", "/api/hr", "400 malformed-request"),
     ],
 )
 def test_explain_gives_the_reason_of_a_refusal(
@@ -213,12 +217,20 @@ def test_explain_refuses_what_the_gateway_refuses(
     assert explained(capsys)["refused"][0].startswith(f"{expected} ")
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many"])
+@pytest.mark.parametrize("bind", ["8000", ":8000", "127.0.0.1:", "127.0.0.1:http", "unix:/tmp/x"])  # noqa: S108
+def test_a_demonstration_says_what_address_it_wants(bind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--serve", "--bind", bind])
+    assert ended.value.code == 2
+    assert "argument --bind: must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "257"])
 def test_a_number_of_workers_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["serve", "--workers", value])
     assert ended.value.code == 2
-    assert "must be a number from 1 up" in capsys.readouterr().err
+    assert "must be a number from 1 to 256" in capsys.readouterr().err
 
 
 def test_serve_hands_its_options_to_gunicorn(
