@@ -178,9 +178,11 @@ def urls_of(services: dict[str, list[DemoServer]]) -> str:
 
 
 def serve(services: dict[str, list[DemoServer]]) -> None:
-    """Answer until interrupted. Does not return before."""
+    """Answer until interrupted or terminated. Does not return before."""
     _answer_for(services)
     with suppress(KeyboardInterrupt):
+        # As process 1 of a container it would not be ended by SIGTERM without a handler.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         signal.pause()
 
 

@@ -178,7 +178,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
                 assert demo.members() == []
 
 
-def test_demonstration_services_alone_say_how_to_reach_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_demonstration_services_alone_say_how_to_reach_them(tmp_path: Path, ending: signal.Signals) -> None:
     with program(tmp_path, cli("demo")) as demo:
         until(lambda: demo.out.endswith("\n"), "it says where it listens")
         variable, _, value = demo.out.strip().partition("=")
@@ -188,7 +189,7 @@ def test_demonstration_services_alone_say_how_to_reach_them(tmp_path: Path) -> N
         for urls in services.values():
             host, port = URL.fullmatch(urls[0]).groups()  # type: ignore[union-attr]
             assert get((host, int(port)), "/api/hello/").json()["method"] == "GET"
-        assert demo.end(signal.SIGINT) == 0
+        assert demo.end(ending) == 0
         assert demo.err == ""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,7 +218,7 @@ def test_explain_refuses_what_the_gateway_refuses(
     assert explained(capsys)["refused"][0].startswith(f"{expected} ")
 
 
-@pytest.mark.parametrize("bind", ["8000", ":8000", "127.0.0.1:", "127.0.0.1:http", "unix:/tmp/x"])  # noqa: S108
+@pytest.mark.parametrize("bind", ["8000", ":8000", "127.0.0.1:", "127.0.0.1:http", "unix:/tmp/x"])
 def test_a_demonstration_says_what_address_it_wants(bind: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["demo", "--serve", "--bind", bind])
@@ -236,7 +237,7 @@ def test_a_number_of_workers_that_is_none_is_refused(value: str, capsys: pytest.
 def test_serve_hands_its_options_to_gunicorn(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = []
+    started: list[tuple[Any, ...]] = []
 
     def execve(*call: object) -> None:
         started.append(call)
