@@ -62,9 +62,11 @@ def _nginx_conf(folder: Path, name: str, inside: str) -> Path:
     )
     path = folder / f"{name}.conf"
     path.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log crit;\n"
+        f"daemon off; worker_processes 1; pid {folder}/{name}.pid;\n"
+        f"error_log {folder}/{name}.log crit;\n"
         "events { worker_connections 8192; }\n"
-        f"http {{ access_log off; keepalive_requests 100000000; client_max_body_size 1g; {temp}\n{inside} }}\n"
+        "http { access_log off; keepalive_requests 100000000; client_max_body_size 1g;\n"
+        f"{temp}\n{inside} }}\n"
     )
     return path
 
