@@ -20,7 +20,7 @@ Bytes = Annotated[int, Field(ge=0)]
 
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
-_SEGMENT = r"[A-Za-z0-9._~!$&'()+,=:@-]+"
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()+,=:@-]+"
 _PATH_PREFIX = re.compile(rf"/|(?:/{_SEGMENT})+/?")
 _PATH_PATTERN = re.compile(rf"(?:/(?:\*|{_SEGMENT}))+(?:/\*\*)?/?")
 _ENDPOINT = re.compile(rf"/?{_SEGMENT}(?:/{_SEGMENT})*/?")
