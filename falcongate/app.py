@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 import gevent
-from gevent import monkey
+from gevent import get_hub, monkey
 
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
@@ -26,7 +26,8 @@ from falcongate.resources.websocket import WebSocketRoute
 from falcongate.routing.table import RouteTable
 from falcongate.state.presence import RedisPresence
 from falcongate.telemetry.access_log import AccessLog
-from falcongate.telemetry.metrics import keep_flushing, observe_request
+from falcongate.telemetry.journal import Journal
+from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=TrustedProxies(settings.server),
             headers=ResponseHeaders(settings, cors),
-            report=_reporter(AccessLog() if settings.log.access else None),
+            report=_reporter(Journal(AccessLog() if settings.log.access else None)),
         )
         gevent.spawn(self._tidy)
-        gevent.spawn(keep_flushing)
 
     def _falcon_app(self, cors: Cors) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
@@ -127,35 +127,29 @@ def create_app(settings: GatewaySettings) -> Gateway:
     return Gateway(settings)
 
 
-def _reporter(access_log: AccessLog | None) -> Callable[[Exchange], None]:
-    """What is done once with every finished exchange: one metric, one line."""
+def _reporter(journal: Journal) -> Callable[[Exchange], None]:
+    """What is done once with every finished exchange."""
+    now = get_hub().loop.now
 
     def report(exchange: Exchange) -> None:
-        duration_s = monotonic() - exchange.started
-        service = exchange.service
-        observe_request(
-            service=service,
-            method=exchange.method,
-            status=exchange.status,
-            problem=exchange.problem,
-            duration_s=duration_s,
-        )
-        if access_log is not None:
-            access_log.note(
-                request_id=exchange.request_id,
-                method=exchange.method,
-                path=exchange.target.partition(b"?")[0].decode("latin-1"),
-                service=service,
-                status=exchange.status,
-                problem=exchange.problem,
-                reason=exchange.failure_reason,
-                duration_s=duration_s,
-                service_s=exchange.service_s,
-                received_bytes=exchange.received_bytes,
-                sent_bytes=exchange.sent_bytes,
-                caller=exchange.caller_address,
-                target=exchange.target_used,
-                attempts=exchange.attempts,
+        journal.note(
+            Record(
+                now(),
+                exchange.request_id,
+                exchange.method,
+                exchange.target.partition(b"?")[0].decode("latin-1"),
+                exchange.service,
+                exchange.status,
+                exchange.problem,
+                exchange.failure_reason,
+                monotonic() - exchange.started,
+                exchange.service_s,
+                exchange.received_bytes,
+                exchange.sent_bytes,
+                exchange.caller_address,
+                exchange.target_used,
+                exchange.attempts,
             )
+        )
 
     return report

@@ -6,94 +6,81 @@ import atexit
 import os
 from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import gevent
 from gevent import get_hub
 
+if TYPE_CHECKING:
+    from falcongate.telemetry.record import Record
+
 _STDOUT: Final = 1
-_FLUSH_AFTER_S: Final = 0.1
 _MAX_PENDING_LINES: Final = 20_000
 
 
 class AccessLog:
-    """Gathers lines and writes them together, from a thread, as the reader may be slow.
+    """Writes lines from a thread, as the reader may be slow.
 
     Lines that the reader does not keep up with are dropped; a line says how many.
     """
 
-    __slots__ = ("_is_scheduled", "_lines", "_second", "_second_text", "dropped")
+    __slots__ = ("_dropped", "_is_writing", "_lines")
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._is_scheduled = False
-        self._second = 0
-        self._second_text = ""
-        self.dropped = 0
+        self._dropped = 0
+        self._is_writing = False
         atexit.register(self._write_rest)
 
-    def note(
-        self,
-        *,
-        request_id: str,
-        method: str,
-        path: str,
-        service: str,
-        status: int,
-        problem: str,
-        reason: str,
-        duration_s: float,
-        service_s: float,
-        received_bytes: int,
-        sent_bytes: int,
-        caller: str,
-        target: str,
-        attempts: int,
-    ) -> None:
-        """Add the line of one request. `path` is without its query, which may hold secrets."""
-        if len(self._lines) >= _MAX_PENDING_LINES:
-            self.dropped += 1
-            return
-        quoted = encode_basestring_ascii
-        # PERF: 1.5 us; json.dumps of the same takes 6.
-        failed = f',"problem":"{problem}","reason":{quoted(reason)}' if problem or reason else ""
-        self._lines.append(
-            f'{{"time":"{self._now()}","request_id":"{request_id}","method":"{method}",'
-            f'"path":{quoted(path)},"service":"{service}","status":{status}{failed},'
-            f'"duration_ms":{duration_s * 1000:.1f},"service_ms":{service_s * 1000:.1f},'
-            f'"received_bytes":{received_bytes},"sent_bytes":{sent_bytes},'
-            f'"caller":{quoted(caller)},"target":{quoted(target)},"attempts":{attempts}}}\n'
-        )
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            gevent.spawn_later(_FLUSH_AFTER_S, self._flush)
+    def write(self, records: list[Record]) -> None:
+        """Add the lines of these requests. Does not wait."""
+        room = _MAX_PENDING_LINES - len(self._lines)
+        self._lines += [render_line(record) for record in records[:room]]
+        self._dropped += max(len(records) - room, 0)
+        if not self._is_writing:
+            self._is_writing = True
+            gevent.spawn(self._write)
 
-    def _now(self) -> str:
-        now = get_hub().loop.now()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._second_text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
-        return f"{self._second_text}.{int((now - second) * 1000):03d}Z"
-
-    def _flush(self) -> None:
+    def _write(self) -> None:
         try:
             while self._lines:
                 data = self._take_pending()
                 get_hub().threadpool.apply(_write_all, (data,))
         finally:
-            self._is_scheduled = False
+            self._is_writing = False
 
     def _take_pending(self) -> bytes:
         lines, self._lines = self._lines, []
-        if self.dropped:
-            lines.append(f'{{"time":"{self._now()}","dropped_lines":{self.dropped}}}\n')
-            self.dropped = 0
+        if self._dropped:
+            lines.append(f'{{"dropped_lines":{self._dropped}}}\n')
+            self._dropped = 0
         return "".join(lines).encode("latin-1")
 
     def _write_rest(self) -> None:
         if self._lines:
             _write_all(self._take_pending())
+
+
+def render_line(record: Record) -> str:
+    """The JSON of one request, with its line break.
+
+    PERF: a third of what json.dumps takes; only what others have chosen can need quoting.
+    """
+    quoted = encode_basestring_ascii
+    failed = ""
+    if record.problem or record.reason:
+        failed = f',"problem":"{record.problem}","reason":{quoted(record.reason)}'
+    second = int(record.ended)
+    moment = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+    return (
+        f'{{"time":"{moment}.{int((record.ended - second) * 1000):03d}Z",'
+        f'"request_id":"{record.request_id}","method":"{record.method}",'
+        f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed},'
+        f'"duration_ms":{record.duration_s * 1000:.1f},"service_ms":{record.service_s * 1000:.1f},'
+        f'"received_bytes":{record.received_bytes},"sent_bytes":{record.sent_bytes},'
+        f'"caller":{quoted(record.caller)},"target":{quoted(record.target)},'
+        f'"attempts":{record.attempts}}}\n'
+    )
 
 
 def _write_all(data: bytes) -> None:
