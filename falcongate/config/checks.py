@@ -1,53 +1,97 @@
-"""Mistakes that no setting shows alone: what contradicts what."""
+"""Mistakes that no setting shows alone: what contradicts what, and what has no effect."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from falcongate.errors import ConfigProblem
+from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from falcongate.config.mistakes import Location
     from falcongate.config.settings import GatewaySettings, ServiceSettings
 
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
 
 
-def contradictions(settings: GatewaySettings, source: str) -> Iterator[ConfigProblem]:
-    """Every contradiction in settings that are valid one by one."""
-    taken: dict[str, str] = {}
+def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
+    """Every contradiction in settings that are valid one by one. Looks whether files are there."""
+    yield from _repeated(("credential_cookies",), settings.credential_cookies)
+    yield from _repeated(("public_paths",), settings.public_paths)
+    yield from _repeated(("cors", "origins"), settings.cors.origins)
+    yield from _repeated(("server", "trusted_proxies"), settings.server.trusted_proxies)
+    yield from _endpoints_that_are_one(settings.endpoint_timeouts)
+    yield from _paths_of_others(settings.services)
     for name, service in settings.services.items():
-        key = f"services.{name}"
-        for path in service.paths or (f"/api/{name}",):
-            prefix = path.rstrip("/") or "/"
-            if prefix in taken:
-                remedy = f"leads to {taken[prefix]} already; a path can lead to one service only"
-                yield ConfigProblem(source, f"{key}.paths", repr(path), remedy)
-            taken.setdefault(prefix, name)
-            if any(prefix == own or prefix.startswith(own + "/") for own in _OWN_PATHS):
-                remedy = "is one of the gateway's own paths; choose another"
-                yield ConfigProblem(source, f"{key}.paths", repr(path), remedy)
-        yield from _in_service(key, name, service, source)
+        yield from _in_service(("services", name), _paths_of(name, service), service)
+        yield from _in_tls(("services", name, "tls"), service)
 
 
-def _in_service(key: str, name: str, service: ServiceSettings, source: str) -> Iterator[ConfigProblem]:
-    if len(set(service.url)) != len(service.url):
-        yield ConfigProblem(source, f"{key}.url", "", "the same address stands here twice")
-    strip = service.strip_prefix
-    if strip is not None:
-        prefix = strip.rstrip("/")
-        paths = service.paths or (f"/api/{name}",)
-        if not any(path == prefix or path.startswith(prefix + "/") for path in paths):
-            remedy = f"none of the service's paths begins with it: {', '.join(paths)}"
-            yield ConfigProblem(source, f"{key}.strip_prefix", repr(strip), remedy)
+def _paths_of(name: str, service: ServiceSettings) -> tuple[str, ...]:
+    return tuple(path.rstrip("/") or "/" for path in service.paths or (f"/api/{name}",))
+
+
+def _repeated(location: Location, values: Iterable[str]) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for at, value in enumerate(values):
+        if value in seen:
+            yield Mistake((*location, at), "stands here twice; remove one", shown(value))
+        seen.add(value)
+
+
+def _endpoints_that_are_one(endpoints: Iterable[str]) -> Iterator[Mistake]:
+    seen: dict[str, str] = {}
+    for endpoint in endpoints:
+        first = seen.setdefault(endpoint.removesuffix("/"), endpoint)
+        if first != endpoint:
+            yield Mistake(("endpoint_timeouts", endpoint), f"is the same endpoint as {first}; remove one")
+
+
+def _paths_of_others(services: dict[str, ServiceSettings]) -> Iterator[Mistake]:
+    owners: dict[str, str] = {}
+    for name, service in services.items():
+        location = ("services", name, "paths")
+        for path in _paths_of(name, service):
+            owner = owners.setdefault(path, name)
+            if owner != name:
+                remedy = f"leads to {owner} already; a path can lead to one service only"
+                yield Mistake(location, remedy, shown(path))
+            if any(path == own or path.startswith(f"{own}/") for own in _OWN_PATHS):
+                yield Mistake(location, "is one of the gateway's own paths; choose another", shown(path))
+
+
+def _in_service(location: Location, paths: tuple[str, ...], service: ServiceSettings) -> Iterator[Mistake]:
+    yield from _repeated((*location, "url"), service.url)
+    yield from _repeated((*location, "paths"), paths)
+    if service.strip_prefix is not None:
+        prefix = service.strip_prefix.rstrip("/")  # "/" itself strips nothing
+        if not prefix or not any(f"{path}/".startswith(f"{prefix}/") for path in paths):
+            remedy = "has no effect: no path of this service begins with it"
+            yield Mistake((*location, "strip_prefix"), remedy, shown(service.strip_prefix))
+
+
+def _in_tls(location: Location, service: ServiceSettings) -> Iterator[Mistake]:
     tls = service.tls
-    if tls.model_fields_set and not any(url.startswith("https://") for url in service.url):
-        yield ConfigProblem(source, f"{key}.tls", "", "has no effect: no url of the service is https://")
+    if tls != TlsSettings() and not any(url.startswith("https://") for url in service.url):
+        yield Mistake(location, "has no effect: no url of this service begins with https://")
     if tls.key_file and not tls.cert_file:
-        yield ConfigProblem(source, f"{key}.tls.key_file", "", "needs cert_file beside it")
-    for setting in ("ca_file", "cert_file", "key_file"):
-        file = getattr(tls, setting)
-        if file is not None and not Path(file).is_file():
-            yield ConfigProblem(source, f"{key}.tls.{setting}", repr(file), "no such file")
+        yield Mistake((*location, "key_file"), "needs cert_file beside it")
+    for setting, path in (
+        ("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)
+    ):  # fmt: skip
+        reason = _why_unreadable(path) if path else ""
+        if reason:
+            yield Mistake((*location, setting), f"the file cannot be read: {reason}", shown(path))
+
+
+def _why_unreadable(path: str) -> str:
+    try:
+        with Path(path).open("rb"):
+            return ""
+    except OSError as error:
+        return str(error.strerror)
+    except ValueError:
+        return "no file can have this name"

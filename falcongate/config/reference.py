@@ -5,82 +5,58 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
+    from collections.abc import Iterator
 
 _WIDTH: Final = 96
 _HEAD: Final = """\
 # Every setting of falcongate, with its meaning and its default.
 #
-# Settings that are commented out show their default. Any text may hold ${NAME}, ${NAME:-default}
-# or ${file:/run/secrets/name}. `falcongate check` says what is wrong with a file; this one is
-# made from the gateway's own models, and a test keeps it true.
+# A line like `# name = value` shows a default: without the `#` it changes nothing until the value
+# is another. Any text may hold ${NAME}, ${NAME:-default} or ${file:/run/secrets/name}.
+# `falcongate check --config FILE` reports every mistake in a file. docs/configuration.md tells what
+# to set for which purpose. This file is made from the gateway's own models.
 """
 _EXAMPLE: Final = """\
-# A service is a table of its own. Only `url` must be there.
+# The services, by name. `hello` is an example; only `url` must be there.
 [services.hello]
-url = "${HELLO_URL:-http://127.0.0.1:8001}"
 """
+_EXAMPLE_URL: Final = 'url = "${HELLO_URL:-http://127.0.0.1:8001}"\n'
 
 
 def render_reference() -> str:
     """The whole file."""
-    parts = [_HEAD, *_table(GatewaySettings, "")]
-    for name, field in GatewaySettings.model_fields.items():
-        if _is_table(field):
-            parts += _section(name, field)
-    parts.append(_EXAMPLE)
-    parts += _table(ServiceSettings, "", without="url")
-    for name, field in ServiceSettings.model_fields.items():
-        if _is_table(field):
-            parts += _section(f"services.hello.{name}", field)
-    return "\n".join(parts)
+    tables = [_HEAD, *_settings_of(GatewaySettings), *_tables_of(GatewaySettings, "")]
+    tables += [_EXAMPLE + "\n".join(_settings_of(ServiceSettings))]
+    return "\n".join([*tables, *_tables_of(ServiceSettings, "services.hello.")])
 
 
-def _section(name: str, field: FieldInfo) -> list[str]:
-    model = field.annotation
-    assert isinstance(model, type) and issubclass(model, BaseModel)  # noqa: S101, PT018
-    return [f"{_comment(model.__doc__ or '')}[{name}]", *_table(model, "")]
-
-
-def _table(model: type[BaseModel], indent: str, without: str = "") -> list[str]:
-    lines = []
+def _tables_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if name in (without, "services") or _is_table(field):
+        table = field.annotation
+        if isinstance(table, type) and issubclass(table, BaseModel):
+            yield f"{_comment(table.__doc__ or '')}[{prefix}{name}]\n" + "\n".join(_settings_of(table))
+
+
+def _settings_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel) or name == "services":
             continue
-        lines.append(f"{_comment(field.description or '')}{indent}# {_assignment(name, field)}\n")
-    return lines
-
-
-def _is_table(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-
-
-def _assignment(name: str, field: FieldInfo) -> str:
-    default: Any = field.get_default(call_default_factory=True)
-    if default is None:
-        example = '"redis://127.0.0.1:6379/0"' if _is_secret(field) else '""'
-        return f"{name} = {example}  # unset by default"
-    return f"{name} = {_toml(default)}"
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return SecretStr in getattr(field.annotation, "__args__", ())
+        assignment = _EXAMPLE_URL if field.is_required() else f"# {name} = {_toml(default)}\n"
+        yield _comment(field.description or "") + assignment
 
 
 def _toml(value: object) -> str:
     """A value in TOML; JSON's way to write texts, numbers and lists is TOML's as well."""
-    if isinstance(value, dict):
-        return "{}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(value)
+    # An empty text leaves a setting unset.
+    return json.dumps("" if value is None else value)
 
 
 def _comment(text: str) -> str:

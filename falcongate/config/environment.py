@@ -1,0 +1,91 @@
+"""What the variables of a platform say, as values; pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from falcongate.config.mistakes import shown
+from falcongate.errors import ConfigProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVIRONMENT: Final = "environment"
+MICROSERVICE_URLS: Final = "MICROSERVICE_URLS"
+
+_MAX_DIGITS: Final = 9
+_HOW_TO_SAY_URLS: Final = 'write {"hr": "http://host:8004"} or hr=http://host:8004,lms=http://host:8005'
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What the platform says of the processes: `port` to listen on and how many `workers`; None: not said."""
+
+    port: int | None
+    workers: int | None
+
+
+def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[ConfigProblem]]:
+    """PORT and WEB_CONCURRENCY, and what is wrong with them."""
+    problems: list[ConfigProblem] = []
+
+    def number(name: str, most: int) -> int | None:
+        text = environ.get(name, "").strip()
+        if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and 1 <= int(text) <= most:
+            return int(text)
+        if text:
+            remedy = f"must be a whole number from 1 to {most}"
+            problems.append(ConfigProblem(ENVIRONMENT, name, shown(text), remedy))
+        return None
+
+    return ProcessSettings(number("PORT", 65_535), number("WEB_CONCURRENCY", 256)), problems
+
+
+def parse_microservice_urls(text: str) -> tuple[dict[str, Any], list[ConfigProblem]]:
+    """Services and their addresses, and what cannot be read.
+
+    Both ways to write it: a JSON object, with a text or a list for each name, or
+    `hr=http://a:1,messaging=http://b:2`, where a name may come again with a further address.
+    """
+    text = text.strip()
+    if text.startswith(("{", "[")):
+        return _parse_json_urls(text)
+    services: dict[str, Any] = {}
+    problems: list[ConfigProblem] = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, url = (part.strip() for part in entry.partition("="))
+        if name and url:
+            services.setdefault(_printable(name), []).append(url)
+        else:
+            problems.append(ConfigProblem(ENVIRONMENT, MICROSERVICE_URLS, shown(entry), _HOW_TO_SAY_URLS))
+    return services, problems
+
+
+def _parse_json_urls(text: str) -> tuple[dict[str, Any], list[ConfigProblem]]:
+    problems: list[ConfigProblem] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        services: dict[str, Any] = {}
+        for name, urls in pairs:
+            if name in services:
+                remedy = "names a service twice; give it one list of addresses"
+                problems.append(ConfigProblem(ENVIRONMENT, MICROSERVICE_URLS, shown(name), remedy))
+            services[_printable(name)] = urls
+        return services
+
+    try:
+        value = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
+        remedy = f"not valid JSON{where}; {_HOW_TO_SAY_URLS}"
+        return {}, [ConfigProblem(ENVIRONMENT, MICROSERVICE_URLS, "", remedy)]
+    if not isinstance(value, dict):
+        return {}, [ConfigProblem(ENVIRONMENT, MICROSERVICE_URLS, shown(value), _HOW_TO_SAY_URLS)]
+    return value, problems
+
+
+def _printable(name: str) -> str:
+    """`name` without lone surrogates, which no service may have in its name and pydantic spells anew."""
+    return name.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,46 @@
+"""`conf/gateway.toml` is what the models say, and whatever it says can be used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from falcongate.config.load import load
+from falcongate.config.reference import render_reference
+
+REFERENCE = Path(__file__).parents[3] / "conf/gateway.toml"
+COMMENTED = re.compile(r"^# (\w+ = .*)$", re.MULTILINE)
+
+
+def test_the_file_is_the_one_that_is_made() -> None:
+    assert REFERENCE.read_text("utf-8") == render_reference(), "run scripts/fix"
+
+
+def test_it_is_valid_as_it_stands_with_one_service_as_an_example() -> None:
+    settings = load({}, str(REFERENCE))
+
+    assert settings == load({"MICROSERVICE_URLS": "hello=http://127.0.0.1:8001"})
+    assert load({"HELLO_URL": "http://hello"}, str(REFERENCE)).services["hello"].url == ("http://hello",)
+
+
+@pytest.mark.parametrize("default", COMMENTED.findall(render_reference()))
+def test_each_default_changes_nothing_when_it_is_said(default: str, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(render_reference().replace(f"# {default}\n", f"{default}\n"), "utf-8")
+
+    assert load({}, str(file)) == load({}, str(REFERENCE))
+
+
+def test_all_defaults_change_nothing_when_they_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    said, count = COMMENTED.subn(r"\1", render_reference())
+    file.write_text(said, "utf-8")
+
+    settings = load({}, str(file))
+
+    assert count > 40
+    assert settings == load({}, str(REFERENCE))
+    assert len(settings.services["hello"].model_fields_set) > 15
+    assert "max_connections" in settings.server.model_fields_set
