@@ -31,8 +31,6 @@ from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
 
@@ -67,7 +65,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=TrustedProxies(settings.server),
             headers=ResponseHeaders(settings, cors),
-            report=_reporter(Journal(AccessLog() if settings.log.access else None)),
+            report=Journal(AccessLog() if settings.log.access else None, _record_of).note,
         )
         gevent.spawn(self._tidy)
 
@@ -127,29 +125,22 @@ def create_app(settings: GatewaySettings) -> Gateway:
     return Gateway(settings)
 
 
-def _reporter(journal: Journal) -> Callable[[Exchange], None]:
-    """What is done once with every finished exchange."""
-    now = get_hub().loop.now
-
-    def report(exchange: Exchange) -> None:
-        journal.note(
-            Record(
-                now(),
-                exchange.request_id,
-                exchange.method,
-                exchange.target.partition(b"?")[0].decode("latin-1"),
-                exchange.service,
-                exchange.status,
-                exchange.problem,
-                exchange.failure_reason,
-                monotonic() - exchange.started,
-                exchange.service_s,
-                exchange.received_bytes,
-                exchange.sent_bytes,
-                exchange.caller_address,
-                exchange.target_used,
-                exchange.attempts,
-            )
-        )
-
-    return report
+def _record_of(exchange: Exchange) -> Record:
+    """What is told of a finished exchange."""
+    return Record(
+        ended=get_hub().loop.now() - (monotonic() - exchange.ended),
+        request_id=exchange.request_id,
+        method=exchange.method,
+        path=exchange.target.partition(b"?")[0].decode("latin-1"),
+        service=exchange.service,
+        status=exchange.status,
+        problem=exchange.problem,
+        reason=exchange.failure_reason,
+        duration_s=exchange.ended - exchange.started,
+        service_s=exchange.service_s,
+        received_bytes=exchange.received_bytes,
+        sent_bytes=exchange.sent_bytes,
+        caller=exchange.caller_address,
+        target=exchange.target_used,
+        attempts=exchange.attempts,
+    )

@@ -51,6 +51,7 @@ class Exchange:
         "block",
         "caller_address",
         "caller_channel",
+        "ended",
         "environ",
         "failure_reason",
         "host",
@@ -78,6 +79,7 @@ class Exchange:
         self.environ = environ
         self.request_id = request_id
         self.started = started
+        self.ended = 0.0
         self.method: str = environ["REQUEST_METHOD"]
         self.target = b"/"
         self.path = "/"

@@ -130,6 +130,10 @@ def _remember(known: dict[_T, str], key: _T, value: str) -> None:
     known[key] = value
 
 
+# What is told of an exchange is told later; its request need not be kept for that.
+_OVER: Final[dict[str, Any]] = {}
+
+
 class _Answer:
     """An iterable body with the end of its exchange attached."""
 
@@ -160,6 +164,8 @@ class _Answer:
             on_close()
         if isinstance(exchange.caller_channel, PeekedChannel):
             exchange.caller_channel.close()
+        exchange.ended = monotonic()
+        exchange.environ = _OVER
         report(exchange)
 
 
