@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import re
 import select
+import signal
 import socket
 import sys
-import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 CONNECTIONS = 32
 BODY_CONNECTIONS = 4
 HELD_CALLERS = 2_000
 LARGE = 10 * 1024 * 1024
+_PATIENCE_S = 60
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOST = b"Host: gateway.test\r\nUser-Agent: bench\r\nAccept: */*\r\n"
 _SMALL_POST = b"POST /api/sink/x HTTP/1.1\r\n%bContent-Length: 4096\r\n\r\n%b" % (_HOST, b"x" * 4096)
@@ -31,127 +33,147 @@ REQUESTS = {
 }
 
 
+class WrongAnswerError(Exception):
+    """What came is not what a peer that only forwards would answer."""
+
+
 def _connect(port: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port), timeout=30)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether `data` is one whole answer. Raises ValueError for one that is not 200."""
+def _receive(sock: socket.socket) -> bytes:
+    piece = sock.recv(65_536)
+    if not piece:
+        raise WrongAnswerError("the connection was closed before the answer was whole")
+    return piece
+
+
+def _missing(data: bytes) -> int | None:
+    """Bytes of the answer still to come; None while its head is not whole."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        return False
-    if not data.startswith(b"HTTP/1.1 200"):
-        raise ValueError(data[:300].decode("latin-1"))
+        return None
     length = _LENGTH.search(data, 0, end)
-    if length is None:
-        return data.endswith(b"0\r\n\r\n")
-    return len(data) >= end + 4 + int(length[1])
+    if not data.startswith(b"HTTP/1.1 200") or length is None:
+        raise WrongAnswerError(data[:300].decode("latin-1"))
+    return end + 4 + int(length[1]) - len(data)
 
 
-def small(case: str, port: int, seconds: float, rate: float) -> dict[str, float]:
-    """Many small requests over a few connections; with a rate, at that pace."""
-    request = REQUESTS[case]
-    poller = select.epoll()
-    socks = {sock.fileno(): sock for sock in (_connect(port) for _ in range(CONNECTIONS))}
-    for number, sock in socks.items():
-        sock.settimeout(0)
-        poller.register(number, select.EPOLLIN)
-    idle = deque(socks)
-    begun: dict[int, float] = {}
-    received: dict[int, bytes] = dict.fromkeys(socks, b"")
-    latencies: list[float] = []
-    start = due = perf_counter()
-    end = start + seconds
-    while True:
-        now = perf_counter()
-        while idle and now < end and (not rate or due <= now):
-            number = idle.popleft()
-            begun[number] = due if rate else now
-            due += 1 / rate if rate else 0
-            socks[number].send(request)
-        if now >= end and not begun:
-            break
-        for number, _ in poller.poll(max(due - perf_counter(), 0) if rate and idle and now < end else 1):
-            received[number] += socks[number].recv(65_536)
-            if is_whole(received[number]):
-                received[number] = b""
-                latencies.append(perf_counter() - begun.pop(number))
-                idle.append(number)
-    took = perf_counter() - start
-    latencies.sort()
-    count = len(latencies)
-    return {
-        "requests": count,
-        "per_s": count / took,
-        "p50_ms": 1000 * latencies[count // 2],
-        "p99_ms": 1000 * latencies[int(count * 0.99)],
-    }
+class SmallRequests:
+    """Many small requests over a few connections; with a rate (per second), at that pace."""
+
+    def __init__(self, request: bytes, port: int, rate: float) -> None:
+        self._request = request
+        self._interval = 1 / rate if rate else 0.0
+        self._poller = select.epoll()
+        self._socks = {sock.fileno(): sock for sock in (_connect(port) for _ in range(CONNECTIONS))}
+        for number, sock in self._socks.items():
+            sock.settimeout(0)
+            self._poller.register(number, select.EPOLLIN)
+        self._idle = deque(self._socks)
+        self._begun: dict[int, float] = {}
+        self._received = dict.fromkeys(self._socks, b"")
+        self._latencies: list[float] = []
+        self._due = 0.0
+
+    def run(self, seconds: float) -> dict[str, float]:
+        """Send for so long, wait for what is on its way, and tell what was seen."""
+        start = self._due = perf_counter()
+        end = start + seconds
+        while (now := perf_counter()) < end or self._begun:
+            is_sending = now < end
+            if is_sending:
+                self._send_due(now)
+            self._take_answers(is_sending=is_sending)
+        took = perf_counter() - start
+        count = len(self._latencies)
+        self._latencies.sort()
+        return {
+            "requests": count,
+            "per_s": count / took,
+            "p50_ms": 1000 * self._latencies[count // 2],
+            "p99_ms": 1000 * self._latencies[int(count * 0.99)],
+        }
+
+    def _send_due(self, now: float) -> None:
+        while self._idle and (not self._interval or self._due <= now):
+            number = self._idle.popleft()
+            # At a pace, a request that found no free connection has waited since it was due.
+            self._begun[number] = self._due if self._interval else now
+            self._due += self._interval
+            self._socks[number].send(self._request)
+
+    def _take_answers(self, *, is_sending: bool) -> None:
+        if is_sending and self._interval and self._idle:
+            # epoll counts whole milliseconds, select microseconds: the requests come evenly.
+            select.select([self._poller], [], [], max(self._due - perf_counter(), 0))
+            events = self._poller.poll(0)
+        else:
+            events = self._poller.poll(1)
+        for number, _ in events:
+            data = self._received[number] + _receive(self._socks[number])
+            if _missing(data) == 0:
+                data = b""
+                self._latencies.append(perf_counter() - self._begun.pop(number))
+                self._idle.append(number)
+            self._received[number] = data
 
 
-def large(case: str, port: int, seconds: float) -> dict[str, float]:
+def bodies(case: str, port: int, seconds: float) -> dict[str, float]:
     """Bodies of 10 MiB, one after the other on each of a few connections."""
-    end = perf_counter() + seconds
-    counts: list[int] = []
+    start = perf_counter()
+    body = bytes(LARGE) if case == "upload" else b""
 
-    def run() -> None:
+    def run(_: int) -> int:
         count = 0
-        body = bytes(LARGE)
         buffer = bytearray(1 << 18)
         with _connect(port) as sock:
-            while perf_counter() < end:
+            while perf_counter() < start + seconds:
                 sock.sendall(REQUESTS[case])
-                if case == "upload":
-                    sock.sendall(body)
-                    data = b""
-                    while not is_whole(data):
-                        data += sock.recv(65_536)
-                else:
-                    head = sock.recv(65_536)
-                    left = head.find(b"\r\n\r\n") + 4 + LARGE - len(head)
-                    while left > 0:
-                        left -= sock.recv_into(buffer) or left
+                sock.sendall(body)
+                data = _receive(sock)
+                while (missing := _missing(data)) is None:
+                    data += _receive(sock)
+                while missing:
+                    received = sock.recv_into(buffer)
+                    if not received:
+                        raise WrongAnswerError("a body was cut short")
+                    missing -= received
                 count += 1
-        counts.append(count)
+        return count
 
-    threads = [threading.Thread(target=run) for _ in range(BODY_CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {"requests": sum(counts), "gb": sum(counts) * LARGE / 1e9}
+    with ThreadPoolExecutor(BODY_CONNECTIONS) as pool:
+        count = sum(pool.map(run, range(BODY_CONNECTIONS)))
+    took = perf_counter() - start
+    return {"requests": count, "gb": count * LARGE / 1e9, "gb_per_s": count * LARGE / 1e9 / took}
 
 
 def held(port: int) -> dict[str, float]:
-    """Two thousand callers at once on a service that takes a second. Says when they all wait."""
+    """Two thousand callers at once on a service that takes a second."""
     socks = [_connect(port) for _ in range(HELD_CALLERS)]
+    start = perf_counter()
     for sock in socks:
         sock.sendall(REQUESTS["held"])
-    sys.stdout.write("all are waiting\n")
-    sys.stdout.flush()
-    answered = 0
     for sock in socks:
-        data = b""
-        while not is_whole(data):
-            piece = sock.recv(65_536)
-            if not piece:
-                raise ValueError("a held caller was sent away")
-            data += piece
-        answered += 1
-    return {"requests": answered}
+        data = _receive(sock)
+        while _missing(data) != 0:
+            data += _receive(sock)
+    return {"requests": len(socks), "last_answer_s": perf_counter() - start}
 
 
 def main() -> None:
     """Run one case and print what was seen."""
     case, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     rate = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
+    signal.alarm(int(seconds) + _PATIENCE_S)  # a peer that stops answering ends the run, not the day
     if case in ("get", "post"):
-        result = small(case, port, seconds, rate)
+        result = SmallRequests(REQUESTS[case], port, rate).run(seconds)
     elif case == "held":
         result = held(port)
     else:
-        result = large(case, port, seconds)
+        result = bodies(case, port, seconds)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

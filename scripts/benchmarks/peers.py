@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parents[2]
 _BIN = Path(sys.executable).parent
+_ROWS = [{"id": number, "name": f"person {number}", "role": "engineer"} for number in range(1, 6)]
+SMALL = json.dumps({"rows": _ROWS, "next": "/api/files/small?page=2"}).ljust(294)
+_VERSIONS = {
+    "nginx": ["nginx", "-v"],
+    "haproxy": ["haproxy", "-v"],
+    "envoy": ["envoy", "--version"],
+    "traefik": ["traefik", "version"],
+    "caddy": ["caddy", "version"],
+}
 
 
 @dataclass(frozen=True)
@@ -35,24 +46,40 @@ class Peer:
 
 
 def program(name: str) -> str | None:
-    """A program beside our Python or on the PATH; None if it is not there."""
-    beside = _BIN / name
-    return str(beside) if beside.exists() else shutil.which(name)
+    """A program beside our Python, on the PATH or where Debian has servers; None if it is not there."""
+    return shutil.which(name, path=os.pathsep.join((str(_BIN), os.environ.get("PATH", ""), "/usr/sbin")))
 
 
-def nginx_upstream(folder: Path, port: int) -> list[str] | None:
-    """What starts the service that has a small and a large file."""
+def version(peer: str) -> str:
+    """A peer's version as it tells it; ours and the stock application have Python's."""
+    path = program(_VERSIONS.get(peer, _VERSIONS["nginx"])[0])
+    if peer in ("falcongate", "stock"):
+        return "on Python " + sys.version.split()[0]
+    if path is None:
+        return "not here"
+    command = [path, *_VERSIONS.get(peer, _VERSIONS["nginx"])[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    found = re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr)
+    return found[0] if found else "of an unknown version"
+
+
+def files_service(folder: Path, port: int) -> list[str]:
+    """What starts the service that has a small and a large answer."""
     nginx = program("nginx")
     if nginx is None:
-        return None
+        raise SystemExit("scripts/bench needs nginx for the service behind the peers: apt install nginx")
     (folder / "large").write_bytes(os.urandom(10 * 1024 * 1024))
-    small = "x" * 294
     routes = (
-        f"location /api/files/small {{ default_type application/json; return 200 '{small}'; }}"
+        f"location /api/files/small {{ default_type application/json; return 200 '{SMALL}'; }}"
         f"location /api/files/large {{ alias {folder}/large; }}"
     )
-    server = f"server {{ listen 127.0.0.1:{port}; {routes} }}"
+    server = f"server {{ listen 127.0.0.1:{port} backlog=4096; {routes} }}"
     return [nginx, "-c", str(_nginx_conf(folder, "files", server))]
+
+
+def sink_service(port: int) -> list[str]:
+    """What starts the service that reads bodies and holds callers."""
+    return [sys.executable, str(Path(__file__).with_name("upstream.py")), str(port)]
 
 
 def _nginx_conf(folder: Path, name: str, inside: str) -> Path:
@@ -88,7 +115,9 @@ def _stock(folder: Path, ports: Ports) -> Peer | None:
     command = [sys.executable, "-m", "gunicorn", "-k", "gevent", "--workers", "1", "--no-control-socket"]
     command += ["--keep-alive", "75", "--worker-connections", "4000", "--backlog", "4096"]
     command += ["--bind", f"127.0.0.1:{ports.own}", "scripts.benchmarks.stock_app:app"]
-    return Peer("stock", command, {"BENCH_TARGET": f"http://127.0.0.1:{ports.files}"})
+    targets = {"files": ports.files, "sink": ports.sink}
+    environment = {f"BENCH_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in targets.items()}
+    return Peer("stock", command, environment)
 
 
 def _nginx(folder: Path, ports: Ports, *, is_buffered: bool = True) -> Peer | None:
@@ -96,7 +125,10 @@ def _nginx(folder: Path, ports: Ports, *, is_buffered: bool = True) -> Peer | No
     if nginx is None:
         return None
     name = "nginx" if is_buffered else "nginx-unbuffered"
-    off = "" if is_buffered else "proxy_buffering off; proxy_request_buffering off;"
+    # Without buffering nginx reads as much at once as these hold, 4 and 16 KiB unless told: it should
+    # be measured at its best.
+    sizes = "proxy_buffer_size 256k; proxy_buffers 4 256k; client_body_buffer_size 256k;"
+    off = "" if is_buffered else f"proxy_buffering off; proxy_request_buffering off; {sizes}"
     inside = (
         f"upstream files {{ server 127.0.0.1:{ports.files}; keepalive 64; keepalive_requests 100000000; }}"
         f"upstream sink {{ server 127.0.0.1:{ports.sink}; keepalive 64; keepalive_requests 100000000; }}"

@@ -11,19 +11,21 @@ import urllib3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TARGET = os.environ["BENCH_TARGET"]
 _pool = urllib3.PoolManager(maxsize=100)
 
 
 class Proxy:
-    """Forwards every request and streams the answer."""
+    """Forwards every request to one service and streams the answer."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, **_: str) -> None:
         """Answer one request."""
         headers = {name: value for name, value in req.headers.items() if name not in ("HOST", "CONNECTION")}
         answer = _pool.request(
             req.method,
-            _TARGET + req.relative_uri,
+            self._target + req.relative_uri,
             headers=headers,
             body=req.bounded_stream if req.content_length else None,
             preload_content=False,
@@ -50,4 +52,5 @@ class _Body:
 
 
 app = falcon.App()
-app.add_sink(Proxy(), "/")
+app.add_sink(Proxy(os.environ["BENCH_FILES_URL"]), "/api/files/")
+app.add_sink(Proxy(os.environ["BENCH_SINK_URL"]), "/api/sink/")
