@@ -11,6 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+import gevent
+
 from falcongate.errors import CallerLeft, CallerTimedOut, Refusal, ResponseTruncated
 from falcongate.server.answer import render_early_hints, render_head, start_of
 from falcongate.server.caller_body import CallerBody
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from falcongate.server.answer import AnswerHead
     from falcongate.wire.channel import Channel
 
+_FIRST_REQUEST_S: Final = 1.0
 _LINGER_S: Final = 2.0
 _LINGER_BYTES: Final = 4_194_304
 _NO_REQUEST: Final = RequestHead("GET", "/", is_http11=True, block=FieldBlock(b"\r\n\r\n", [], {}))
@@ -61,11 +64,13 @@ class Connection:
         "_block_environ",
         "_body",
         "_head",
+        "_is_ending",
+        "_is_idle",
+        "_is_new",
         "_keep_alive",
         "_may_stay",
         "_start",
         "channel",
-        "is_idle",
         "settings",
     )
 
@@ -80,7 +85,6 @@ class Connection:
     ) -> None:
         self.channel = channel
         self.settings = settings
-        self.is_idle = False
         self._app = app
         self._base_environ = base_environ | {
             "wsgi.early_hints": self._send_early_hints,
@@ -88,6 +92,9 @@ class Connection:
             "falcongate.start": self._begin,
         }
         self._may_stay = may_stay
+        self._is_idle = False
+        self._is_ending = False
+        self._is_new = True
         self._keep_alive = True
         self._head = _NO_REQUEST
         self._body: Body | None = None
@@ -107,12 +114,23 @@ class Connection:
             pass  # the caller is gone, or takes nothing
         finally:
             self.channel.close()
+            # These hold our methods; a cycle would keep the buffers of every caller who left.
+            self._base_environ = self._block_environ = {}
 
-    def end_if_idle(self) -> None:
-        """Make an idle connection end; one with a request in flight goes on."""
-        if self.is_idle:
-            # What has arrived already can still be read, so no request is lost by this.
-            self.channel.sock.shutdown(0)
+    def end_when_idle(self) -> None:
+        """Make the connection end: an idle one at once, others after the request in flight.
+
+        One that is new is given a moment, as its first request may be on the way.
+        """
+        self._is_ending = True
+        if self._is_new:
+            gevent.spawn_later(_FIRST_REQUEST_S, self._end_if_idle)
+        else:
+            self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._is_idle:
+            self.channel.end_receiving()
 
     def _serve_one(self) -> None:
         try:
@@ -124,6 +142,7 @@ class Connection:
         except Refusal as refusal:
             self._refuse(refusal)
             return
+        self._is_new = False
         self._head = head
         self._keep_alive = head.keep_alive
         if head.content_length or head.is_chunked:
@@ -164,12 +183,14 @@ class Connection:
         return data[: end + 4]
 
     def _await_request(self) -> bytes:
-        self.is_idle = True
+        self._is_idle = True
         try:
+            if self._is_ending and not self._is_new:
+                self.channel.end_receiving()
             self.channel.wait_readable(self.settings.keepalive_timeout_s)
             return self.channel.receive(RECEIVE_BYTES, self.settings.keepalive_timeout_s)
         finally:
-            self.is_idle = False
+            self._is_idle = False
 
     def _environ(self, head: RequestHead, wsgi_input: Any) -> dict[str, Any]:
         block = head.block

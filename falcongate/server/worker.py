@@ -68,7 +68,7 @@ class FalcongateWorker(GeventWorker):
         for server in servers:
             server.close()
         for connection in tuple(self._connections):
-            connection.end_if_idle()
+            connection.end_when_idle()
         self._drain()
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
@@ -81,6 +81,9 @@ class FalcongateWorker(GeventWorker):
             may_stay=self._may_stay,
         )
         self._connections.add(connection)
+        if not self.alive:
+            # It was accepted in the same moment in which the worker was told to stop.
+            connection.end_when_idle()
         try:
             connection.serve()
         except gevent.GreenletExit:

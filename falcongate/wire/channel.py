@@ -172,7 +172,13 @@ class Channel:
 
     def end_sending(self) -> None:
         """Tell the peer that nothing more will come; what it sends can still be read."""
-        self.sock.shutdown(std_socket.SHUT_WR)
+        # Under TLS too: the library has no half-close.
+        self._raw.shutdown(std_socket.SHUT_WR)
+
+    def end_receiving(self) -> None:
+        """Let reading come to an end, after what has arrived already."""
+        with suppress(OSError):
+            self._raw.shutdown(std_socket.SHUT_RD)
 
     def reset(self) -> None:
         """Close in a way that nobody can take for a proper end."""
@@ -237,10 +243,6 @@ class TlsChannel(Channel):
             return self.receive_now(1) is None and not self.buffer
         except OSError:
             return False
-
-    def end_sending(self) -> None:
-        """Close the writing half of the connection under TLS; the library has no half-close."""
-        std_socket.socket.shutdown(self.sock, std_socket.SHUT_WR)
 
 
 class PeekedChannel(Channel):

@@ -112,6 +112,28 @@ def test_idle_connections_do_not_hold_the_gateway_up(world: Visit) -> None:
     assert time.monotonic() - started < 4
 
 
+def _halfway(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+    conversation.stall()
+    conversation.send(b"half")
+
+
+def test_a_connection_that_was_promised_to_stay_ends_after_its_answer(world: Visit) -> None:
+    """SIGTERM when the head of an answer is out already, without `Connection: close` in it."""
+    service = world.service(_halfway)
+    caller = world.caller()
+    caller.send(request_bytes("GET", service.path()))
+    head, _ = caller.head()
+    assert not head.all("Connection")
+    world.gateway.signal(signal.SIGTERM)
+    until(lambda: not _accepts(world), "no new connection is taken")
+    service.upstream.conversation(0).release()
+    assert caller.body(head, 200, to="GET").content == b"halfhalf"
+    caller.expect_closed(within_s=3)
+    assert world.gateway.wait(within_s=5) == 0
+
+
 def test_a_request_that_does_not_finish_is_ended_after_the_grace(world: Visit) -> None:
     """SIGTERM while one request waits for a service that never answers."""
     held = _busy(world, 1)

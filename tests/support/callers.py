@@ -93,7 +93,11 @@ class Caller:
         if source is not None:
             self.socket.bind((source, 0))
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
         self.reader = Reader(self.socket, keeps=keeps)
 
     def __enter__(self) -> Self:
