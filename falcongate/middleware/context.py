@@ -159,7 +159,7 @@ class _Answer:
         exchange.environ.pop(EXCHANGE, None)
         if exchange.refusal is not None:
             # The frames of its way lead back to it, and to all that the caller has sent.
-            exchange.refusal.__traceback__ = None
+            exchange.refusal.with_traceback(None)
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()

@@ -1,13 +1,10 @@
 """A gateway and a service in one process, asked whether requests leave anything for the garbage collector.
 
-Prints one line for each kind of request: its name and the kinds of what was left, if anything was.
+To be run under `python -m gevent.monkey --module`. Prints one line for each kind of request: its
+name and the kinds of what was left, if anything was.
 """
 
 from __future__ import annotations
-
-from gevent import monkey
-
-monkey.patch_all()
 
 import gc
 import logging
@@ -108,7 +105,7 @@ def main() -> None:
     app = Gateway(GatewaySettings.model_validate({"services": services, "log": {"access": False}}))
     gc.disable()
     for name, request in _REQUESTS.items():
-        print(f"{name}: {' '.join(_left_by(app, request))}", flush=True)
+        sys.stdout.write(f"{name}: {' '.join(_left_by(app, request))}\n")
     service.stop()
 
 

@@ -10,7 +10,7 @@ from tests.support.processes import ROOT
 
 def test_no_kind_of_request_leaves_a_cycle_behind() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.support.garbage"],
+        [sys.executable, "-m", "gevent.monkey", "--module", "tests.support.garbage"],
         cwd=ROOT,
         capture_output=True,
         text=True,
