@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 import gevent
-from gevent import get_hub, monkey
+from gevent import monkey
 
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
@@ -31,6 +30,8 @@ from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
 
 if TYPE_CHECKING:
+    from falcon.request import RequestOptions
+
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
 
@@ -38,13 +39,26 @@ _TIDY_EVERY_S: Final = 5.0
 
 
 class _Request(falcon.Request):
-    """Falcon's, without the bag for things that have their place in the Exchange."""
+    """Falcon's, as far as anybody here asks it.
 
-    context_type = type(None)
+    PERF: the original takes apart the query and fills what only its own helpers read: 1 us. What
+    the rest of the gateway knows of a request is in its Exchange.
+    """
+
+    is_websocket = False
+
+    def __init__(self, env: dict[str, Any], options: RequestOptions | None = None) -> None:
+        assert options is not None  # noqa: S101  # the App gives its own
+        self.env = env
+        self.options = options
+        self.method = env["REQUEST_METHOD"]
+        # Set by the first middleware: the path that everything is judged by.
+        self.path = ""
+        self.uri_template = None
 
 
 class _Response(falcon.Response):
-    """Likewise."""
+    """Falcon's, without the bag for things that have their place in the Exchange."""
 
     context_type = type(None)
 
@@ -125,10 +139,10 @@ def create_app(settings: GatewaySettings) -> Gateway:
     return Gateway(settings)
 
 
-def _record_of(exchange: Exchange) -> Record:
-    """What is told of a finished exchange."""
+def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
+    """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
     return Record(
-        ended=get_hub().loop.now() - (monotonic() - exchange.ended),
+        ended=exchange.ended + wall_clock_s,
         request_id=exchange.request_id,
         method=exchange.method,
         path=exchange.target.partition(b"?")[0].decode("latin-1"),

@@ -14,7 +14,7 @@ from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed,
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.routing.path import normal_form, origin_form
-from falcongate.wire.channel import PeekedChannel
+from falcongate.wire.peeked_channel import PeekedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -90,19 +90,17 @@ class ResponseHeaders:
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
         request_id = exchange.request_id
+        service = exchange.service
+        security = self._secure if exchange.scheme == "https" else self._security
         text = f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
-        match = exchange.route_match
-        if match is not None:
-            text += f"X-Gateway-Service: {match.route.service}\r\n"
+        if service:
+            text += f"X-Gateway-Service: {service}\r\n"
         if self._has_timing:
             text += _timing(exchange)
-        security = self._secure if exchange.scheme == "https" else self._security
-        return b"".join(
-            (
-                text.encode("latin-1"),
-                self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
-                security.without(set_by_service) if set_by_service else security.block,
-            )
+        return b"%b%b%b" % (
+            text.encode("latin-1"),
+            self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
+            security.without(set_by_service) if set_by_service else security.block,
         )
 
 

@@ -21,7 +21,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
-from falcongate.wire.channel import channel_for
+from falcongate.wire.tls_channel import channel_for
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
@@ -71,9 +72,8 @@ def render_line(record: Record) -> str:
     if record.problem or record.reason:
         failed = f',"problem":"{record.problem}","reason":{quoted(record.reason)}'
     second = int(record.ended)
-    moment = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
     return (
-        f'{{"time":"{moment}.{int((record.ended - second) * 1000):03d}Z",'
+        f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
         f'"request_id":"{record.request_id}","method":"{record.method}",'
         f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed},'
         f'"duration_ms":{record.duration_s * 1000:.1f},"service_ms":{record.service_s * 1000:.1f},'
@@ -81,6 +81,11 @@ def render_line(record: Record) -> str:
         f'"caller":{quoted(record.caller)},"target":{quoted(record.target)},'
         f'"attempts":{record.attempts}}}\n'
     )
+
+
+@lru_cache(maxsize=4)
+def _moment(second: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
 def _write_all(data: bytes) -> None:

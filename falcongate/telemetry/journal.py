@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import gevent
+from gevent import get_hub
 
 from falcongate.telemetry.metrics import tally
 
@@ -25,7 +27,8 @@ _T = TypeVar("_T")
 class Journal(Generic[_T]):
     """Counts every request and logs it, a tenth of a second later.
 
-    What is noted is kept as it is until then; `record_of` makes a Record of it.
+    What is noted is kept as it is until then; `record_of` makes a Record of it, told by how many
+    seconds wall time is ahead of monotonic time.
 
     PERF: between two requests, counting and formatting cost 16 us, as everything they touch has to
     be brought into the cache; in one go for many requests it is 4.
@@ -33,7 +36,7 @@ class Journal(Generic[_T]):
 
     __slots__ = ("_access_log", "_is_scheduled", "_pending", "_record_of")
 
-    def __init__(self, access_log: AccessLog | None, record_of: Callable[[_T], Record]) -> None:
+    def __init__(self, access_log: AccessLog | None, record_of: Callable[[_T, float], Record]) -> None:
         self._access_log = access_log
         self._record_of = record_of
         self._pending: list[_T] = []
@@ -53,7 +56,8 @@ class Journal(Generic[_T]):
         """Count and log what has been gathered. Does not wait."""
         self._is_scheduled = False
         pending, self._pending = self._pending, []
-        records = [self._record_of(ended) for ended in pending]
+        wall_clock_s = get_hub().loop.now() - monotonic()
+        records = [self._record_of(ended, wall_clock_s) for ended in pending]
         tally(records)
         if self._access_log is not None:
             self._access_log.write(records)

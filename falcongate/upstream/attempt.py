@@ -20,7 +20,7 @@ from falcongate.upstream.answer import (
     ServiceNonsense,
     parse_answer,
 )
-from falcongate.upstream.caller_watch import CallerWatch
+from falcongate.upstream.caller_watch import wait_while_called
 from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
@@ -56,6 +56,7 @@ class Attempt:
         "_pipes",
         "_request_line",
         "_sent_at",
+        "_service",
         "_upload",
     )
 
@@ -77,51 +78,44 @@ class Attempt:
         self._fields = fields
         self._body_idle_timeout_s = body_idle_timeout_s
         self._pipes = pipes
-        self._deadline = exchange.started + match.route.settings.total_timeout_s
+        self._service = match.route.settings
+        self._deadline = exchange.started + self._service.total_timeout_s
         self._is_reused = False
         self._sent_at = 0.0
 
     def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
-        self._exchange.attempts += 1
-        self._exchange.target_used = target.url
+        exchange = self._exchange
+        exchange.attempts += 1
+        exchange.target_used = target.url
         target.in_flight += 1
+        connection: ServiceConnection | None = None
         try:
-            connection = target.pool.take(self._match.route.settings.pool_wait_s)
-            try:
-                return self._on(connection, target, needs_fresh_connection=needs_fresh_connection)
-            except BaseException:
+            connection = target.pool.take(self._service.pool_wait_s)
+            if needs_fresh_connection:
                 connection.close()
-                target.pool.give(connection)
-                raise
-        except BaseException:
-            target.in_flight -= 1
-            raise
-
-    def _on(
-        self, connection: ServiceConnection, target: Target, *, needs_fresh_connection: bool
-    ) -> ServiceBody:
-        service = self._match.route.settings
-        if needs_fresh_connection:
-            connection.close()
-        self._is_reused = connection.channel is not None
-        if connection.channel is None:
-            open_connection(connection, min(service.connect_timeout_s, self._seconds_left()))
-        channel = connection.channel
-        assert channel is not None  # noqa: S101  # it was made, or that failed
-        try:
+            channel = connection.channel
+            self._is_reused = channel is not None
+            if channel is None:
+                channel = open_connection(
+                    connection, min(self._service.connect_timeout_s, self._seconds_left())
+                )
             self._send(channel, target)
             head = self._await_answer(channel)
-            self._exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
+            exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
             target.is_reachable = True
             return self._take_answer(head, channel, target, connection)
         except BaseException:
             self._upload.stop()
+            target.in_flight -= 1
+            if connection is not None:
+                connection.close()
+                target.pool.give(connection)
             raise
 
     def _send(self, channel: Channel, target: Target) -> None:
         """Send the head and what is there of the body; the rest of it follows by itself."""
-        upload, service = self._upload, self._match.route.settings
+        upload, service = self._upload, self._service
         host = target.host_field
         if service.preserve_host and self._exchange.host:
             host = self._exchange.host.encode("latin-1")
@@ -138,7 +132,7 @@ class Attempt:
                 raise self._failure(ANSWER_TIMEOUT, Stage.SEND_HEAD, "it took nothing") from None
             except OSError:
                 pass  # A service may answer, then close without reading on; that is worth having.
-        if isinstance(upload, Upload) and not upload.is_done:
+        if not upload.is_done and isinstance(upload, Upload):
             pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
             upload.start(channel, pace, self._pipes)
         self._sent_at = monotonic()
@@ -192,10 +186,12 @@ class Attempt:
                     raise
             return
         since = upload.ended_at or self._sent_at
-        timeout_s = time_left(self._match.timeout_s - (monotonic() - since), self._deadline)
+        timeout_s = min(since + self._match.timeout_s, self._deadline) - monotonic()
+        if timeout_s <= 0:
+            raise TimedOut
         caller = self._exchange.caller_channel
         if caller is not None and upload.is_done:
-            CallerWatch(caller).wait(channel, timeout_s)
+            wait_while_called(caller, channel, timeout_s)
         else:
             channel.wait_readable(timeout_s)
 
@@ -228,7 +224,7 @@ class Attempt:
                 connection=connection,
                 may_stay=head.may_stay and not body.is_until_close,
                 upload=self._upload,
-                idle_timeout_s=self._match.route.settings.idle_timeout_s,
+                idle_timeout_s=self._service.idle_timeout_s,
                 deadline=self._deadline,
                 pipes=self._pipes,
             )

@@ -25,12 +25,13 @@ from falcongate.errors import (
     Saturated,
     Stage,
 )
-from falcongate.wire.channel import Channel, channel_for
+from falcongate.wire.tls_channel import channel_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from falcongate.config.settings import ServiceSettings
+    from falcongate.wire.channel import Channel
 
 _SATURATED_RETRY_AFTER_S: Final = 1
 
@@ -151,13 +152,15 @@ def make_pool(scheme: str, host: str, port: int, settings: ServiceSettings) -> P
     return pool
 
 
-def open_connection(connection: ServiceConnection, timeout_s: float) -> None:
-    """Connect, with names, TLS and all addresses of the host within `timeout_s`.
+def open_connection(connection: ServiceConnection, timeout_s: float) -> Channel:
+    """Connect, and answer the channel, with names, TLS and all addresses of the host within `timeout_s`.
 
     Raises AttemptFailure.
     """
     with _as_failures(), gevent.Timeout(timeout_s, _ConnectTimedOut):
         connection.connect()
+    assert connection.channel is not None  # noqa: S101  # it was made, or that failed
+    return connection.channel
 
 
 class _ConnectTimedOut(Exception):

@@ -101,24 +101,32 @@ def render_fields(
 
     `framing` is the field that says how long the body is, with its line break, or b"".
     """
-    match = exchange.route_match
     block = exchange.block
-    if match is not None and match.is_public:
-        own = _end_to_end(block.fields, is_public=True, credential_cookies=credential_cookies)
-    else:
-        if block.forwarded is None:
-            block.forwarded = _end_to_end(block.fields, is_public=False, credential_cookies=frozenset())
-        own = block.forwarded
+    match = exchange.route_match
+    is_public = match is not None and match.is_public
+    if block.forwarded_for != (route, is_public):
+        own = _end_to_end(block.fields, is_public=is_public, credential_cookies=credential_cookies)
+        block.forwarded = own + _of_connection(exchange, route)
+        block.forwarded_for = (route, is_public)
+    request_id = exchange.request_id.encode("ascii")
+    return b"%bX-Request-ID: %b\r\nX-Gateway-Request-ID: %b\r\n%b\r\n" % (
+        block.forwarded,
+        request_id,
+        request_id,
+        framing,
+    )
+
+
+def _of_connection(exchange: Exchange, route: Route) -> bytes:
+    """Our lines that are the same for all requests with the same fields on one connection."""
     environ = exchange.environ if exchange.is_from_trusted_proxy else {}
     peer = exchange.peer_address
     host = exchange.host
-    request_id = exchange.request_id
     port = host.rpartition(":")[2] if not host.endswith("]") and ":" in host else ""
     if not port.isdigit():
         port = "443" if exchange.scheme == "https" else "80"
     before = environ.get("HTTP_X_FORWARDED_FOR")
     ours = (
-        f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
         f"X-Gateway-Service: {route.service}\r\n"
         f"X-Forwarded-For: {f'{before}, {peer}' if before else peer}\r\n"
         f"X-Forwarded-Host: {host}\r\nX-Forwarded-Proto: {exchange.scheme}\r\n"
@@ -126,7 +134,7 @@ def render_fields(
     )
     if route.settings.forwarded_header:
         ours += f"Forwarded: {_forwarded(before, peer, host, exchange.scheme)}\r\n"
-    return b"%b%b%b\r\n" % (own, ours.encode("latin-1"), framing)
+    return ours.encode("latin-1")
 
 
 def _forwarded(before: str | None, peer: str, host: str, scheme: str) -> str:

@@ -12,6 +12,7 @@ from falcongate.upstream.pipes import Pipes
 from falcongate.upstream.rewrite import rewritten_target
 from falcongate.upstream.targets import Target, Targets
 from falcongate.upstream.upload import NoUpload, Upload, open_upload
+from falcongate.wire.turns import await_turn
 
 if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, ServiceSettings
@@ -56,6 +57,7 @@ class Forwarder:
         )
         targets = self.targets[route.service]
         tried: list[Target] = []
+        await_turn()
         while True:
             target = targets.choose(tried)
             try:

@@ -11,13 +11,13 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from falcongate.upstream.caller_watch import wait_while_called
 from falcongate.upstream.pipes import PIPE_BYTES
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
 
 if TYPE_CHECKING:
-    from falcongate.upstream.caller_watch import CallerWatch
     from falcongate.upstream.pipes import Pipes
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
@@ -82,7 +82,7 @@ def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None) -> None:
 class Relay:
     """One body on its way from `source` to `sink`.
 
-    `caller` watches for the caller's leaving while the source is waited for.
+    `caller` is the caller's channel, if its leaving is to be noticed while the source is waited for.
     """
 
     __slots__ = (
@@ -104,7 +104,7 @@ class Relay:
         is_chunked: bool,
         pace: Pace,
         pipes: Pipes,
-        caller: CallerWatch | None = None,
+        caller: Channel | None = None,
         max_bytes: int | None = None,
     ) -> None:
         self._source = source
@@ -172,7 +172,7 @@ class Relay:
         try:
             timeout_s = time_left(self._pace.source_idle_s, self._pace.deadline)
             if self._caller is not None:
-                self._caller.wait(source, timeout_s)
+                wait_while_called(self._caller, source, timeout_s)
             else:
                 source.wait_readable(timeout_s)
         except TimedOut:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from falcongate.errors import CallerLeft, ResponseTruncated
-from falcongate.upstream.caller_watch import CallerWatch
+from falcongate.upstream.caller_watch import wait_while_called
 from falcongate.upstream.relay import Pace, Relay, SinkFailed, SourceFailed
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
+from falcongate.wire.turns import await_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,7 @@ class ServiceBody:
             if self._body.is_complete:
                 if is_chunked:
                     first += LAST_CHUNK
+                await_turn()
                 channel.send_all(first, send_timeout_s, self._deadline)
             else:
                 self._relay_rest(channel, first, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
@@ -97,7 +99,7 @@ class ServiceBody:
             pace=Pace(self._idle_timeout_s, send_timeout_s, self._deadline),
             pipes=self._pipes,
             # While it still sends its body, that is what is read from it.
-            caller=CallerWatch(channel) if self._upload.is_done else None,
+            caller=channel if self._upload.is_done else None,
         )
         try:
             relay.run(first)
@@ -113,8 +115,7 @@ class ServiceBody:
         # Even nothing: servers send the head with the first piece, and the next may take its time.
         yield self._data
         body = self._body
-        channel = self._exchange.caller_channel
-        caller = CallerWatch(channel) if channel is not None and self._upload.is_done else None
+        caller = self._exchange.caller_channel if self._upload.is_done else None
         while not body.is_complete:
             try:
                 piece = body.receive_now()
@@ -123,7 +124,7 @@ class ServiceBody:
                     if caller is None:
                         body.channel.wait_readable(timeout_s)
                     else:
-                        caller.wait(body.channel, timeout_s)
+                        wait_while_called(caller, body.channel, timeout_s)
                     continue
             except (BodyCutShort, OSError, TimedOut, CallerLeft) as error:
                 raise self._truncated(str(error)) from error

@@ -6,23 +6,28 @@ read or written, and in which order, is the business of the rooms that use a cha
 
 from __future__ import annotations
 
+import select
 import socket as std_socket
-import ssl
 import struct
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from gevent import get_hub, getcurrent
+from gevent import get_hub, getcurrent, monkey
+
+from falcongate.wire.deadlines import waiting_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
+# What a greenlet that waits is woken with; None says that its time is over.
+_READY, _INTERRUPTED = "ready", "interrupted"
 # Of tcp(7)'s TCP_INFO: established, and our own side closed.
 _TCP_OPEN_STATES: Final = (1, 4, 5)
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
+_original_poll: Final = monkey.get_original("select", "poll")
 
 
 class TimedOut(Exception):
@@ -48,7 +53,19 @@ class Channel:
     is called then, in the hub, so it must not wait.
     """
 
-    __slots__ = ("_hub", "_raw", "_watcher", "_writable", "buffer", "has_early", "on_early", "sock")
+    __slots__ = (
+        "_hub",
+        "_poll",
+        "_raw",
+        "_reader",
+        "_waiting",
+        "_watcher",
+        "_writable",
+        "buffer",
+        "has_early",
+        "on_early",
+        "sock",
+    )
 
     spliceable = True
     """Whether its bytes may be moved by the kernel, past Python."""
@@ -59,8 +76,11 @@ class Channel:
         # socket inside, a request costs a third less.
         self._raw = sock._sock
         self._hub = get_hub()
+        self._waiting = waiting_on(self._hub)
+        self._reader: Any = None
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
         self._writable: Any = None
+        self._poll: Any = None
         self.buffer = b""
         self.has_early = False
         self.on_early: Callable[[], object] | None = None
@@ -70,50 +90,59 @@ class Channel:
         number: int = self.sock.fileno()
         return number
 
-    def wait_readable(self, timeout_s: float) -> None:
-        """Wait until something, or the end, can be read. Raises TimedOut."""
-        switch = getcurrent().switch
-        timer = self._hub.loop.timer(timeout_s if timeout_s > 0 else 0)
-        watcher = self._watcher
-        watcher.stop()
+    def wait_readable(self, timeout_s: float) -> bool:
+        """Wait until something, or the end, can be read; False if `interrupt` was called before.
+
+        Raises TimedOut.
+        """
+        reader = self._reader = getcurrent()
+        # PERF: the watcher stays when nobody waits; to start and stop it each time costs 2 us.
+        if not self._watcher.active:
+            self._watcher.start(self._on_readable)
+        waiting = self._waiting
+        waiting[reader] = monotonic() + timeout_s
         try:
-            watcher.start(switch, watcher)
-            timer.start(switch, timer)
             happened = self._hub.switch()
         finally:
-            # PERF: stopped and started again before the loop looks, a watcher costs no system call.
-            watcher.stop()
-            watcher.start(self._note_early)
+            del waiting[reader]
+            self._reader = None
             self.has_early = False
-            timer.stop()
-            timer.close()
-        if happened is timer:
+        if happened is None:
             raise TimedOut
+        return happened is _READY
+
+    def interrupt(self) -> None:
+        """End the wait of whoever waits to read here. For the hub: it must not be waited in it."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.switch(_INTERRUPTED)
 
     def wait_writable(self, timeout_s: float) -> None:
         """Wait until there is room for more to be sent. Raises TimedOut."""
         if self._writable is None:
             self._writable = self._hub.loop.io(self.sock.fileno(), _WRITE)
-        switch = getcurrent().switch
-        timer = self._hub.loop.timer(timeout_s if timeout_s > 0 else 0)
+        writer = getcurrent()
+        self._waiting[writer] = monotonic() + timeout_s
         try:
-            self._writable.start(switch, self._writable)
-            timer.start(switch, timer)
+            self._writable.start(writer.switch, _READY)
             happened = self._hub.switch()
         finally:
             self._writable.stop()
-            timer.stop()
-            timer.close()
-        if happened is timer:
+            del self._waiting[writer]
+        if happened is None:
             raise TimedOut
 
     def watch(self) -> None:
         """Notice what arrives early from now on."""
         self.has_early = False
         if not self._watcher.active:
-            self._watcher.start(self._note_early)
+            self._watcher.start(self._on_readable)
 
-    def _note_early(self) -> None:
+    def _on_readable(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.switch(_READY)
+            return
         self._watcher.stop()
         self.has_early = True
         if self.on_early is not None:
@@ -152,15 +181,13 @@ class Channel:
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither closed nor sent anything. Does not wait."""
-        if self.has_early:
+        if self.has_early or self.buffer:
             return False
-        try:
-            self._raw.recv(1, std_socket.MSG_PEEK)
-        except BlockingIOError:
-            return not self.buffer
-        except OSError:
-            pass
-        return False
+        # PERF: to look with recv and catch that nothing is there takes more than twice as long.
+        if self._poll is None:
+            self._poll = _original_poll()
+            self._poll.register(self.sock.fileno(), select.POLLIN)
+        return not self._poll.poll(0)
 
     def has_ended(self) -> bool:
         """Whether the peer has closed its side, even if bytes of it are still to be read."""
@@ -202,82 +229,3 @@ class Channel:
             self._writable.close()
             self._writable = None
         self.sock.close()
-
-
-class TlsChannel(Channel):
-    """A channel inside TLS; its bytes must go through the library, so they are never spliced."""
-
-    __slots__ = ()
-
-    spliceable = False
-
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        super().__init__(sock)
-        sock.settimeout(0)
-
-    def wait_readable(self, timeout_s: float) -> None:
-        """As for any channel; what the library holds already is not waited for."""
-        if not self.sock.pending():
-            super().wait_readable(timeout_s)
-
-    def receive_now(self, limit: int) -> bytes | None:
-        """As for any channel."""
-        try:
-            data: bytes = self.sock.recv(limit)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-        return data
-
-    def send_now(self, data: bytes | memoryview) -> int:
-        """As for any channel."""
-        try:
-            sent: int = self.sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
-        return sent
-
-    def is_quiet(self) -> bool:
-        """As for any channel."""
-        # Session tickets make the socket readable with nothing in them for us, so ask the library.
-        try:
-            return self.receive_now(1) is None and not self.buffer
-        except OSError:
-            return False
-
-
-class PeekedChannel(Channel):
-    """The channel of a caller whose bytes another server reads: only its leaving is noticed."""
-
-    __slots__ = ("_has_next",)
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self._has_next = False
-
-    def watch(self) -> None:
-        """As for any channel, until the caller has sent something."""
-        # Its next request stays where it is, so the socket would be readable all the time.
-        if not self._has_next:
-            super().watch()
-
-    def receive_now(self, limit: int) -> bytes | None:
-        """b"" when the caller has left, else None."""
-        del limit
-        try:
-            if not self._raw.recv(1, std_socket.MSG_PEEK):
-                return b""
-        except BlockingIOError:
-            return None
-        self._has_next = True
-        return None
-
-    def close(self) -> None:
-        """Stop watching; the socket is somebody else's."""
-        if self._watcher is not None:
-            self._watcher.close()
-            self._watcher = None
-
-
-def channel_for(sock: Any) -> Channel:
-    """The right channel for a gevent socket, plain or TLS."""
-    return TlsChannel(sock) if isinstance(sock, ssl.SSLSocket) else Channel(sock)

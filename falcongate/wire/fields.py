@@ -107,17 +107,18 @@ class FieldBlock:
     """All fields of one request's head, as they came, and what was made of them so far.
 
     PERF: a caller sends the same block again and again on one connection, so what follows from
-    it alone is kept with it: `environ` for WSGI, `forwarded` for the service, and whether there is
-    a word about framing in it (`has_framing`).
+    it alone is kept with it: `environ` for WSGI, what was last `forwarded` to a service
+    (`forwarded_for` says under which rules), and whether there is a word about framing in it.
     """
 
-    __slots__ = ("data", "environ", "fields", "forwarded", "has_framing")
+    __slots__ = ("data", "environ", "fields", "forwarded", "forwarded_for", "has_framing")
 
     def __init__(self, data: bytes, fields: list[Field], environ: dict[str, Any]) -> None:
         self.data = data
         self.fields = fields
         self.environ = environ
-        self.forwarded: bytes | None = None
+        self.forwarded = b""
+        self.forwarded_for: object = None
         self.has_framing = not _FRAMING_KEYS.isdisjoint(environ)
 
 

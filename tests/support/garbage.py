@@ -18,7 +18,7 @@ from gevent.server import StreamServer
 from falcongate.app import Gateway
 from falcongate.config.settings import GatewaySettings
 from falcongate.server.connection import Connection
-from falcongate.wire.channel import channel_for
+from falcongate.wire.tls_channel import channel_for
 
 _BASE_ENVIRON: Final = {
     "wsgi.url_scheme": "http",
