@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import falcon
 from falcon.routing import CompiledRouter
 
 if TYPE_CHECKING:
-    import falcon
-
     from falcongate.resources.proxy import Proxy
 
 
@@ -16,7 +15,7 @@ class _AnyMethod(dict[str, Any]):
     """A Falcon method map that leads every method to one responder."""
 
     def __init__(self, responder: Any) -> None:
-        super().__init__()
+        super().__init__(dict.fromkeys(falcon.COMBINED_METHODS, responder))
         self._responder = responder
 
     def __missing__(self, method: str) -> Any:
