@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,12 +80,39 @@ def _in_tls(location: Location, service: ServiceSettings) -> Iterator[Mistake]:
         yield Mistake(location, "has no effect: no url of this service begins with https://")
     if tls.key_file and not tls.cert_file:
         yield Mistake((*location, "key_file"), "needs cert_file beside it")
+    found = False
     for setting, path in (
         ("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)
     ):  # fmt: skip
         reason = _why_unreadable(path) if path else ""
         if reason:
+            found = True
             yield Mistake((*location, setting), f"the file cannot be read: {reason}", shown(path))
+    if not found:
+        yield from _in_pem(location, tls)
+
+
+def _in_pem(location: Location, tls: TlsSettings) -> Iterator[Mistake]:
+    """What OpenSSL says to the files now, it would say to each worker later."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.ca_file:
+        try:
+            context.load_verify_locations(tls.ca_file)
+        except OSError:
+            yield Mistake((*location, "ca_file"), "holds no certificate in PEM", shown(tls.ca_file))
+    if tls.cert_file:
+        try:
+            # Without a password of our own, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+        except (OSError, ValueError) as error:
+            remedy = "cannot be used with its key: " + _why_no_pair(error)
+            yield Mistake((*location, "cert_file"), remedy, shown(tls.cert_file))
+
+
+def _why_no_pair(error: Exception) -> str:
+    if "KEY_VALUES_MISMATCH" in str(error):
+        return "the key is another certificate's"
+    return "both must be in PEM, the key without a password"
 
 
 def _why_unreadable(path: str) -> str:

@@ -26,6 +26,7 @@ from falcongate.config.values import (
     EmptyIsUnset,
     Endpoint,
     FieldValue,
+    HostName,
     Method,
     NotBoolean,
     Origin,
@@ -90,7 +91,7 @@ class ServerSettings(_Settings):
     max_headers: Annotated[int, Field(ge=1, le=1_000), NotBoolean] = 100
     """Most header fields in a request; more is 431."""
 
-    max_connections: Annotated[int, Field(ge=1), NotBoolean] = 10_000
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000), NotBoolean] = 10_000
     """Most open connections of one worker; further callers wait in the kernel's queue."""
 
     graceful_timeout_s: Seconds = 25
@@ -100,7 +101,8 @@ class ServerSettings(_Settings):
     """Addresses or networks whose X-Forwarded-* headers are believed. Empty: nobody's are."""
 
     trusted_hops: Annotated[int, Field(ge=0, le=16), NotBoolean] = 0
-    """How many proxies stand in front, whatever their addresses; an alternative to `trusted_proxies`."""
+    """How many proxies stand in front, whatever their addresses; an alternative to `trusted_proxies`.
+    Their `X-Forwarded-Host` is not believed: platforms' routers pass on what callers made up."""
 
     @model_validator(mode="after")
     def _one_way_to_trust(self) -> ServerSettings:
@@ -121,7 +123,7 @@ class TlsSettings(_Settings):
     key_file: Annotated[str | None, EmptyIsUnset] = None
     """PEM file of its private key. Unset: the key is in `cert_file`."""
 
-    server_name: Annotated[str | None, EmptyIsUnset] = None
+    server_name: Annotated[HostName | None, EmptyIsUnset] = None
     """Name expected in the certificate and sent as SNI. Unset: the host in the URL."""
 
     insecure_skip_verify: bool = False

@@ -30,6 +30,8 @@ _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::(?P<port>\d{1,5}))?",
     re.ASCII,
 )
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
+_REDIS_QUERY = re.compile(r"(?:ssl_cert_reqs=none|db=\d{1,3})?", re.ASCII)
 _TOKEN = re.compile(r"(?!\*\Z)[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHOD = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?|")
@@ -112,9 +114,13 @@ def _is_redis_url(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
+    # Others would be found wrong by redis-py, in every worker.
+    if not _REDIS_QUERY.fullmatch(parts.query) or parts.fragment:
+        return False
     if parts.scheme == "unix":
         return bool(parts.path)
-    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
+    is_server = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
+    return is_server and (parts.path in ("", "/") or parts.path[1:].isdecimal())
 
 
 def _one_or_many(value: object) -> object:
@@ -164,6 +170,7 @@ PathPattern = Annotated[
 Endpoint = Annotated[str, _fullmatch(_ENDPOINT, "whole path segments like upload or /api/hr/health")]
 Origin = Annotated[str, AfterValidator(_origin)]
 Token = Annotated[str, _fullmatch(_TOKEN, "the name of one header or cookie")]
+HostName = Annotated[str, _fullmatch(_HOST_NAME, "the name of a host, like api.example.com")]
 Method = Annotated[str, _fullmatch(_METHOD, "a method in capital letters, like GET")]
 FieldValue = Annotated[str, _fullmatch(_FIELD_VALUE, "printable ASCII on one line")]
 Cidr = Annotated[str, AfterValidator(_cidr)]

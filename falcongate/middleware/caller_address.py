@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from falcongate.wire.host import is_host
+
 if TYPE_CHECKING:
     from falcongate.config.settings import ServerSettings
     from falcongate.exchange import Exchange
@@ -35,7 +37,9 @@ class TrustedProxies:
         if scheme in ("http", "https"):
             exchange.scheme = scheme
         host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip()
-        if host:
+        # SECURITY: platforms' routers, whose number is all that is known of them, leave Host as it
+        # was and pass on this field from whoever made it up.
+        if not self._hops and is_host(host):
             exchange.host = host
 
     def _walk(self, peer: str, forwarded_for: str) -> str:

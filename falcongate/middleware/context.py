@@ -6,7 +6,6 @@ What the request means is not decided here; what it must not be is.
 
 from __future__ import annotations
 
-import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,6 +13,7 @@ from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed,
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.routing.path import normal_form, origin_form
+from falcongate.wire.host import is_host
 from falcongate.wire.peeked_channel import PeekedChannel
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from falcongate.middleware.response_headers import ResponseHeaders
 
 _T = TypeVar("_T", str, bytes)
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
-_MAX_PORT: Final = 65_535
 _MAX_REMEMBERED: Final = 4_096
+_MAX_REMEMBERED_LENGTH: Final = 256
 _NEVER_FORWARDED: Final = frozenset(("CONNECT", "TRACE"))
 _ALLOW: Final = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 
@@ -81,7 +80,13 @@ class Context:
             else:
                 start_response(begun.status, as_wsgi(begun), exc_info)
 
-        body: Any = self._app(environ, start)
+        try:
+            body: Any = self._app(environ, start)
+        except BaseException:
+            # The worker ends before its requests do; whoever looks for this one must find it.
+            exchange.failure_reason = "cut off when the worker ended"
+            _Answer(exchange, (), self._report).close()
+            raise
         if hasattr(body, "relay_to"):
             return _RelayedAnswer(exchange, body, self._report)
         return _Answer(exchange, body, self._report)
@@ -117,14 +122,15 @@ class Context:
             if protocol != "HTTP/1.0":
                 raise MalformedRequest("The Host header is missing.")
             return
-        match = _HOST.fullmatch(host)
-        if match is None or int(match[1] or 0) > _MAX_PORT:
+        if not is_host(host):
             raise MalformedRequest("The Host header is not a host and port.")
         _remember(self._sound_hosts, host, host)
 
 
 def _remember(known: dict[_T, str], key: _T, value: str) -> None:
-    """PERF: hosts and paths repeat; bounded, and emptied when full, as callers choose them."""
+    """PERF: hosts and paths repeat; bounded in number and length, as callers choose them."""
+    if len(key) > _MAX_REMEMBERED_LENGTH:
+        return
     if len(known) >= _MAX_REMEMBERED:
         known.clear()
     known[key] = value

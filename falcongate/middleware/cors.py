@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CORS_PREFIX: Final = b"access-control-"
 _MAX_KNOWN_ORIGINS: Final = 1_024
+_MAX_KNOWN_LENGTH: Final = 256
 
 
 class Cors:
@@ -33,7 +34,7 @@ class Cors:
         }
         # Caches must not give one origin's answer to another, so also when there is no Origin.
         self._unshared = b"Vary: Origin\r\n" if self.is_on else b""
-        # PERF: front ends are few; bounded, as anybody can make up origins.
+        # PERF: front ends are few; bounded in number and length, as anybody can make up origins.
         self._known: dict[str, bytes] = {}
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -58,7 +59,7 @@ class Cors:
             if self._allows.fullmatch(origin):
                 allowed = f"Access-Control-Allow-Origin: {origin}\r\n{self._shared}"
                 block += allowed.encode("latin-1")
-            if len(self._known) < _MAX_KNOWN_ORIGINS:
+            if len(self._known) < _MAX_KNOWN_ORIGINS and len(origin) <= _MAX_KNOWN_LENGTH:
                 self._known[origin] = block
         return block
 

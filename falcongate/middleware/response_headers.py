@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PASS, _DROP, _SECURITY, _LENGTH, _DATE = range(5)
 _MAX_KNOWN_NAMES: Final = 1_024
+_MAX_KNOWN_LENGTH: Final = 256
 
 
 class _Kinds(dict[bytes, int]):
@@ -37,7 +38,7 @@ class _Kinds(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         kind = _DROP if self._replaces_cors and name.startswith(CORS_PREFIX) else _PASS
-        if len(self) < _MAX_KNOWN_NAMES:
+        if len(self) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_LENGTH:
             self[name] = kind
         return kind
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from falcongate.errors import CallerLeft, CallerTimedOut
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from falcongate.wire.body import Body
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _NoInput:
+    """`wsgi.input` of a request without a body."""
+
+    body = None
+
+    def read(self, size: int = -1) -> bytes:
+        """The end, at once."""
+        del size
+        return b""
+
+
+NO_INPUT: Final = _NoInput()
 
 
 class CallerBody:
@@ -33,7 +50,8 @@ class CallerBody:
         if self._awaits_continue:
             self._awaits_continue = False
             if not self.body.channel.buffer:
-                self.body.channel.send_all(_CONTINUE, self._idle_timeout_s)
+                with _as_caller_errors():
+                    self.body.channel.send_all(_CONTINUE, self._idle_timeout_s)
 
     def read(self, size: int = -1) -> bytes:
         """As WSGI has it: `size` bytes, or all; fewer only at the end of the body.
@@ -52,11 +70,17 @@ class CallerBody:
         return data[:end]
 
     def _receive(self) -> bytes:
-        try:
+        with _as_caller_errors():
             while (piece := self.body.receive_now()) is None:
                 self.body.channel.wait_readable(self._idle_timeout_s)
-        except TimedOut:
-            raise CallerTimedOut from None
-        except (BodyCutShort, OSError) as error:
-            raise CallerLeft from error
         return piece
+
+
+@contextmanager
+def _as_caller_errors() -> Iterator[None]:
+    try:
+        yield
+    except TimedOut:
+        raise CallerTimedOut from None
+    except (BodyCutShort, OSError) as error:
+        raise CallerLeft(str(error)) from error

@@ -13,14 +13,15 @@ from urllib.parse import unquote
 
 import gevent
 
-from falcongate.errors import CallerLeft, CallerTimedOut, Refusal, ResponseTruncated
+from falcongate.errors import CallerLeft, CallerTimedOut, Refusal
 from falcongate.server.answer import render_early_hints, render_head, start_of
-from falcongate.server.caller_body import CallerBody
+from falcongate.server.caller_body import NO_INPUT, CallerBody
 from falcongate.server.http1 import RequestHead, check_unfinished, parse_head
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left
 from falcongate.wire.fields import FieldBlock, Start
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
+from falcongate.wire.turns import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,24 +31,12 @@ if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
 
 _FIRST_REQUEST_S: Final = 1.0
+_MAX_EMPTY_LINES: Final = 8
+_MAX_KEPT_BLOCK_BYTES: Final = 4_096
 _LINGER_S: Final = 2.0
 _LINGER_BYTES: Final = 4_194_304
 _NO_REQUEST: Final = RequestHead("GET", "/", is_http11=True, block=FieldBlock(b"\r\n\r\n", [], {}))
 _NO_START: Final = Start("500 Internal Server Error", b"", has_length=False, has_date=False)
-
-
-class _NoInput:
-    """`wsgi.input` of a request without a body."""
-
-    body = None
-
-    def read(self, size: int = -1) -> bytes:
-        """The end, at once."""
-        del size
-        return b""
-
-
-_NO_INPUT: Final = _NoInput()
 
 
 class Connection:
@@ -107,9 +96,9 @@ class Connection:
         try:
             while self._keep_alive:
                 self._serve_one()
-        except ResponseTruncated:
-            # Without a length or chunks, an orderly end would make half an answer look whole.
-            self.channel.reset()
+                if self.channel.buffer:
+                    # A caller whose next request is always here already would keep all others out.
+                    give_way()
         except (OSError, TimedOut, CallerLeft):
             pass  # the caller is gone, or takes nothing
         finally:
@@ -149,7 +138,7 @@ class Connection:
             wsgi_input = self._take_up_body(head)
         else:
             self._body = wsgi_input = None
-        self._answer(self._environ(head, wsgi_input or _NO_INPUT))
+        self._answer(self._environ(head, wsgi_input or NO_INPUT))
 
     def _take_up_body(self, head: RequestHead) -> CallerBody:
         self._body = Body(self.channel, length=head.content_length, is_chunked=head.is_chunked)
@@ -163,11 +152,18 @@ class Connection:
     def _receive_head(self) -> bytes:
         """The next request's head, b"" if there is none."""
         channel, settings = self.channel, self.settings
-        data = channel.buffer.lstrip(b"\r\n")
-        if not data:
-            data = self._await_request().lstrip(b"\r\n")
-            if not data:
-                return b""
+        data = channel.buffer
+        # An empty line or two before a request is forgiven (RFC 9112, 2.2), and not waited behind.
+        for _ in range(_MAX_EMPTY_LINES):
+            if data.startswith(b"\r\n"):
+                data = data[2:]
+            elif data in (b"", b"\r"):
+                more = self._await_request()
+                if not more:
+                    return b""
+                data += more
+            else:
+                break
         deadline = 0.0
         while (end := data.find(b"\r\n\r\n")) < 0:
             check_unfinished(data, settings)
@@ -184,6 +180,8 @@ class Connection:
 
     def _await_request(self) -> bytes:
         self._is_idle = True
+        if len(self._head.block.data) > _MAX_KEPT_BLOCK_BYTES:
+            self._forget_block()
         try:
             if self._is_ending and not self._is_new:
                 self.channel.end_receiving()
@@ -191,6 +189,12 @@ class Connection:
             return self.channel.receive(RECEIVE_BYTES, self.settings.keepalive_timeout_s)
         finally:
             self._is_idle = False
+
+    def _forget_block(self) -> None:
+        """Keep nothing large of a request while the next one is waited for."""
+        self._head = _NO_REQUEST
+        self._block = None
+        self._block_environ = {}
 
     def _environ(self, head: RequestHead, wsgi_input: Any) -> dict[str, Any]:
         block = head.block
@@ -214,21 +218,24 @@ class Connection:
         self._head = _NO_REQUEST
         self._body = None
         self._keep_alive = False
-        environ = self._environ(_NO_REQUEST, _NO_INPUT)
+        environ = self._environ(_NO_REQUEST, NO_INPUT)
         environ["falcongate.refusal"] = refusal
         self._answer(environ)
-        self._linger()
 
     def _answer(self, environ: dict[str, Any]) -> None:
         iterable = self._app(environ, self._start_response)
         self._keep_alive = self._keep_alive and "falcongate.close" not in environ
         try:
             self._send(iterable)
+        except BaseException:
+            # Without a length or chunks, an orderly end would make half an answer look whole.
+            self.channel.reset()
+            raise
         finally:
             close = getattr(iterable, "close", None)
             if close is not None:
                 close()
-        if self._body is not None and not self._body.is_complete:
+        if not self._keep_alive:
             self._linger()
 
     def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -273,11 +280,18 @@ class Connection:
         return head
 
     def _send_early_hints(self, headers: list[tuple[str, str]]) -> None:
-        if self._head.is_http11:
+        if not self._head.is_http11:
+            return
+        try:
             self.channel.send_all(render_early_hints(headers), self.settings.send_timeout_s)
+        except (OSError, TimedOut) as error:
+            raise CallerLeft(str(error)) from error
 
     def _linger(self) -> None:
-        """Let the caller read our answer before its unread body resets the connection (RFC 9112, 9.6)."""
+        """Let the caller read our answer before what we have not read resets the connection.
+
+        RFC 9112, 9.6: that may be the rest of a body, or requests that it had sent already.
+        """
         channel = self.channel
         channel.end_sending()
         deadline = monotonic() + _LINGER_S

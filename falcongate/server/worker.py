@@ -7,6 +7,7 @@ gunicorn keeps the processes, signals and sockets; what is said on a connection 
 from __future__ import annotations
 
 import gc
+import resource
 import sys
 from functools import partial
 from time import monotonic
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_S = 1.0
 _DRAIN_LOOK_S = 0.05
+_CUT_S = 1.0
+_OTHER_DESCRIPTORS = 100
 _GC_THRESHOLDS = (20_000, 20, 20)
 
 
@@ -40,6 +43,7 @@ class FalcongateWorker(GeventWorker):
         self._stopping = Event()
         self._settings = ServerSettings()
         self._grace_s = float(self.cfg.graceful_timeout)
+        self._tls: Any = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at once, not at the next heartbeat."""
@@ -61,6 +65,7 @@ class FalcongateWorker(GeventWorker):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
+        self._tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         servers = [self._listen(sock) for sock in self.sockets]
         while self.alive:
             self.notify()
@@ -70,9 +75,17 @@ class FalcongateWorker(GeventWorker):
         for connection in tuple(self._connections):
             connection.end_when_idle()
         self._drain()
+        for server in servers:
+            # What is still in flight is cut, and each request of it gets its line in the log.
+            if server.pool is not None:
+                server.pool.kill(timeout=_CUT_S)
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
         """Serve one connection, in its own greenlet."""
+        if self._tls is not None:
+            client = self._shake_hands(client, self._tls)
+            if client is None:
+                return
         connection = Connection(
             channel_for(client),
             self.wsgi,
@@ -96,15 +109,40 @@ class FalcongateWorker(GeventWorker):
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(1)
-        tls: dict[str, Any] = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        server: StreamServer = StreamServer(
-            sock, handle=partial(self.handle, sock.getsockname()), spawn=Pool(self.worker_connections), **tls
-        )
+        handle = partial(self.handle, sock.getsockname())
+        server: StreamServer = StreamServer(sock, handle=handle, spawn=Pool(self._room_for_callers()))
         if self.cfg.workers > 1:
             # A worker that takes all that is waiting leaves its siblings idle.
             server.max_accept = 1
         server.start()
         return server
+
+    def _shake_hands(self, client: Any, tls: Any) -> Any:
+        """The connection inside TLS; None if the caller did not speak it in time."""
+        try:
+            with gevent.Timeout(self._settings.head_timeout_s):
+                return tls.wrap_socket(client, server_side=True)
+        except (OSError, gevent.Timeout):
+            client.close()
+            return None
+
+    def _room_for_callers(self) -> int:
+        """How many may be connected at once: each may need a descriptor more, for its service."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        wanted: int = self.worker_connections
+        room = max((hard - _OTHER_DESCRIPTORS) // 2, 1)
+        if hard == resource.RLIM_INFINITY or wanted <= room:
+            return wanted
+        log = self.log.warning if room < wanted // 2 else self.log.info
+        log(
+            "server.max_connections is %s; with at most %s open files it can be %s (see ulimit -n)",
+            wanted,
+            hard,
+            room,
+        )
+        return room
 
     def _may_stay(self) -> bool:
         """Whether a connection may be kept after the answer that is about to be sent."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
 
 import gevent
-from gevent import get_hub
+from gevent import get_hub, monkey
 
 if TYPE_CHECKING:
     from falcongate.telemetry.record import Record
 
 _STDOUT: Final = 1
-_MAX_PENDING_LINES: Final = 20_000
+_MAX_PENDING_BYTES: Final = 8_388_608
+_LAST_WAIT_MS: Final = 1_000
+# What a pipe that is ready takes for sure without making the writer wait (pipe(7), PIPE_BUF).
+_SURE_BYTES: Final = 4_096
 
 
 class AccessLog:
@@ -25,19 +29,25 @@ class AccessLog:
     Lines that the reader does not keep up with are dropped; a line says how many.
     """
 
-    __slots__ = ("_dropped", "_is_writing", "_lines")
+    __slots__ = ("_dropped", "_is_writing", "_lines", "_pending_bytes")
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._pending_bytes = 0
         self._dropped = 0
         self._is_writing = False
         atexit.register(self._write_rest)
 
     def write(self, records: list[Record]) -> None:
         """Add the lines of these requests. Does not wait."""
-        room = _MAX_PENDING_LINES - len(self._lines)
-        self._lines += [render_line(record) for record in records[:room]]
-        self._dropped += max(len(records) - room, 0)
+        for record in records:
+            line = render_line(record)
+            self._pending_bytes += len(line)
+            if self._pending_bytes > _MAX_PENDING_BYTES:
+                self._pending_bytes -= len(line)
+                self._dropped += 1
+            else:
+                self._lines.append(line)
         if not self._is_writing:
             self._is_writing = True
             gevent.spawn(self._write)
@@ -52,14 +62,23 @@ class AccessLog:
 
     def _take_pending(self) -> bytes:
         lines, self._lines = self._lines, []
+        self._pending_bytes = 0
         if self._dropped:
             lines.append(f'{{"dropped_lines":{self._dropped}}}\n')
             self._dropped = 0
         return "".join(lines).encode("latin-1")
 
     def _write_rest(self) -> None:
-        if self._lines:
-            _write_all(self._take_pending())
+        """At the end of the process, which a reader that has stopped must not hold up."""
+        if not self._lines:
+            return
+        data = self._take_pending()
+        poll = monkey.get_original("select", "poll")()
+        poll.register(_STDOUT, select.POLLOUT)
+        for at in range(0, len(data), _SURE_BYTES):
+            if not poll.poll(_LAST_WAIT_MS):
+                return
+            _write_all(data[at : at + _SURE_BYTES])
 
 
 def render_line(record: Record) -> str:

@@ -6,8 +6,10 @@ workers the values live in files that prometheus_client shares between them.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections import Counter as Counter_
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
@@ -21,6 +23,8 @@ from prometheus_client import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from prometheus_client import Metric
 
     from falcongate.telemetry.record import Record
 
@@ -96,10 +100,28 @@ def summarize() -> dict[str, dict[str, float]]:
     return services
 
 
+class _Workers(multiprocess.MultiProcessCollector):
+    """All workers' files, but for those that a worker died writing or a full disk cut short."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(path) for path in Path(self._path).glob("*.db") if _is_whole(path)]
+        merged: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            used = file.read(4)
+            return len(used) == 4 and int.from_bytes(used, sys.byteorder) <= path.stat().st_size
+    except OSError:
+        return False
+
+
 def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     try:
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        _Workers(registry)  # type: ignore[no-untyped-call]
     except ValueError:
         return REGISTRY  # no directory to share: one process, whose own numbers are all there are
     return registry

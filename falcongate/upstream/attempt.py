@@ -233,10 +233,10 @@ class Attempt:
 
     def _pass_hints(self, head: AnswerHead) -> None:
         send_early_hints = self._exchange.environ.get("wsgi.early_hints")
-        if send_early_hints is not None:
-            send_early_hints(
-                [(field.line.partition(b":")[0].decode("latin-1"), field.text) for field in head.fields]
-            )
+        links = [("Link", field.text) for field in head.fields if field.name == b"link"]
+        # The rest of its fields is for the final answer to say, and for us to replace there.
+        if links and send_early_hints is not None:
+            send_early_hints(links)
 
     def _broke_off(self, channel: Channel, reason: str) -> BaseException:
         """What the end of the connection means: perhaps it was our own upload that failed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from falcongate.errors import CallerLeft
-from falcongate.wire.channel import RECEIVE_BYTES
+from falcongate.wire.channel import RECEIVE_BYTES, time_left
 
 if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
@@ -20,6 +21,8 @@ def wait_while_called(caller: Channel, service: Channel, timeout_s: float) -> No
     """
     if not caller.has_early:
         caller.watch()
+    # However often the caller stirs, the service's time runs on.
+    deadline = monotonic() + timeout_s
     while True:
         if caller.has_early:
             _look(caller)
@@ -30,6 +33,7 @@ def wait_while_called(caller: Channel, service: Channel, timeout_s: float) -> No
                 return
         finally:
             caller.on_early = None
+        timeout_s = time_left(timeout_s, deadline)
 
 
 def _look(caller: Channel) -> None:

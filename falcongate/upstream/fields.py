@@ -45,6 +45,7 @@ _PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE = range(5)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]+")
 _OUR_PREFIXES: Final = (b"x-forwarded-", b"x-gateway-", b"proxy")
 _MAX_KNOWN_NAMES: Final = 1_024
+_MAX_KNOWN_LENGTH: Final = 256
 
 
 class _Kinds(dict[bytes, int]):
@@ -58,7 +59,7 @@ class _Kinds(dict[bytes, int]):
         plain = name.replace(b".", b"-")
         is_ours = plain in HOP_BY_HOP or plain in _OURS or plain.startswith(_OUR_PREFIXES)
         kind = _DROP if is_ours else _PASS
-        if len(self) < _MAX_KNOWN_NAMES:
+        if len(self) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_LENGTH:
             self[name] = kind
         return kind
 

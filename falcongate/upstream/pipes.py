@@ -19,11 +19,14 @@ class Pipes:
     def __init__(self) -> None:
         self._idle: list[tuple[int, int]] = []
 
-    def take(self) -> tuple[int, int]:
-        """The reading and the writing end of an empty pipe."""
+    def take(self) -> tuple[int, int] | None:
+        """The reading and the writing end of an empty pipe; None if the process may open no more files."""
         if self._idle:
             return self._idle.pop()
-        ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
         # Where the system's share of pipe memory is used up, the default size works, only slower.
         with suppress(PermissionError):
             fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)

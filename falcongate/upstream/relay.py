@@ -16,6 +16,7 @@ from falcongate.upstream.pipes import PIPE_BYTES
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
+from falcongate.wire.turns import Turn
 
 if TYPE_CHECKING:
     from falcongate.upstream.pipes import Pipes
@@ -57,11 +58,14 @@ class Pace(NamedTuple):
     deadline: float
 
 
-def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None) -> None:
+def wait_for_room(
+    sink: Channel, pace: Pace, *, uploader: Channel | None = None, missing: int | None = None
+) -> None:
     """Wait until `sink` takes more.
 
-    Raises SinkFailed, and SourceFailed if the `sender` has closed its connection meanwhile: its
-    bytes that nobody takes would hide that.
+    Raises SinkFailed, and SourceFailed if the `uploader` has gone meanwhile before its `missing`
+    bytes came: those of it that nobody takes would hide that. An answer's sender may go: what it
+    has sent is worth having.
     """
     patience_s = pace.sink_idle_s
     while patience_s > 0:
@@ -74,7 +78,7 @@ def wait_for_room(sink: Channel, pace: Pace, *, sender: Channel | None) -> None:
             return
         if monotonic() >= pace.deadline:
             break
-        if sender is not None and sender.has_ended():
+        if uploader is not None and uploader.is_cut_short(missing):
             raise SourceFailed("it closed its connection")
     raise SinkFailed("it took nothing for too long", timed_out=True)
 
@@ -88,11 +92,13 @@ class Relay:
     __slots__ = (
         "_caller",
         "_is_chunked",
+        "_is_upload",
         "_max_bytes",
         "_pace",
         "_pipes",
         "_sink",
         "_source",
+        "_turn",
         "moved_bytes",
     )
 
@@ -106,6 +112,7 @@ class Relay:
         pipes: Pipes,
         caller: Channel | None = None,
         max_bytes: int | None = None,
+        is_upload: bool = False,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -114,6 +121,8 @@ class Relay:
         self._pipes = pipes
         self._caller = caller
         self._max_bytes = max_bytes
+        self._is_upload = is_upload
+        self._turn = Turn()
         self.moved_bytes = 0
 
     def run(self, first: bytes) -> None:
@@ -123,9 +132,10 @@ class Relay:
         """
         source, pending = self._source, first
         while not source.is_complete:
-            if self._can_splice():
-                self._send(pending)
-                self._splice()
+            self._mind_time()
+            pipe = self._pipes.take() if self._can_splice() else None
+            if pipe is not None:
+                self._splice(pipe, pending)
             else:
                 piece = self._receive_now(pending)
                 if piece:
@@ -167,6 +177,12 @@ class Relay:
         if self._max_bytes is not None and self.moved_bytes > self._max_bytes:
             raise BodyOverLimit
 
+    def _mind_time(self) -> None:
+        """For when both sides are always ready, so that nothing is ever waited for."""
+        self._turn.end_if_long()
+        if monotonic() > self._pace.deadline:
+            raise SourceFailed("it took too long in all", timed_out=True)
+
     def _wait_for_source(self) -> None:
         source = self._source.channel
         try:
@@ -179,7 +195,8 @@ class Relay:
             raise SourceFailed("it paused for too long", timed_out=True) from None
 
     def _wait_for_sink(self) -> None:
-        wait_for_room(self._sink, self._pace, sender=self._source.channel)
+        uploader = self._source.channel if self._is_upload else None
+        wait_for_room(self._sink, self._pace, uploader=uploader, missing=self._source.remaining)
 
     def _send(self, data: bytes) -> None:
         """Send all of it, which may be nothing."""
@@ -192,13 +209,14 @@ class Relay:
         except OSError as error:
             raise SinkFailed(str(error)) from error
 
-    def _splice(self) -> None:
-        """Move what remains of the source through a pipe."""
+    def _splice(self, ends: tuple[int, int], pending: bytes) -> None:
+        """Send `pending`, then move what remains of the source through a pipe."""
         source = self._source
-        ends = self._pipes.take()
         in_pipe = 0
         try:
+            self._send(pending)
             while source.remaining:
+                self._mind_time()
                 in_pipe = self._fill_pipe(ends[1], source.remaining)
                 if not in_pipe:
                     self._wait_for_source()

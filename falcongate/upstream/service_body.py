@@ -10,7 +10,7 @@ from falcongate.upstream.relay import Pace, Relay, SinkFailed, SourceFailed
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut, time_left
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
-from falcongate.wire.turns import await_turn
+from falcongate.wire.turns import Turn, await_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,9 @@ class ServiceBody:
         except ResponseTruncated:
             raise
         except (TimedOut, OSError, SinkFailed) as error:
-            raise CallerLeft(str(error)) from error
+            reason = str(error) or "it took nothing for too long"
+            exchange.failure_reason = f"the caller did not get all: {reason}"
+            raise CallerLeft(reason) from error
 
     def _relay_rest(self, channel: Channel, first: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         relay = Relay(
@@ -116,7 +118,9 @@ class ServiceBody:
         yield self._data
         body = self._body
         caller = self._exchange.caller_channel if self._upload.is_done else None
+        turn = Turn()
         while not body.is_complete:
+            turn.end_if_long()
             try:
                 piece = body.receive_now()
                 if piece is None:

@@ -137,6 +137,7 @@ class Upload:
             pace=pace,
             pipes=pipes,
             max_bytes=self._max_bytes - len(self._first),
+            is_upload=True,
         )
         try:
             relay.run(b"")
@@ -185,7 +186,7 @@ class Upload:
         try:
             rest = memoryview(data)[channel.send_now(data) :]
             while rest:
-                wait_for_room(channel, pace, sender=self._exchange.caller_channel)
+                wait_for_room(channel, pace, uploader=self._exchange.caller_channel)
                 rest = rest[channel.send_now(rest) :]
         except OSError as error:
             raise SinkFailed(str(error)) from error

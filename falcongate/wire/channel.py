@@ -6,9 +6,11 @@ read or written, and in which order, is the business of the rooms that use a cha
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket as std_socket
 import struct
+import termios
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -24,8 +26,9 @@ RECEIVE_BYTES: Final = 65_536
 _READ, _WRITE = 1, 2
 # What a greenlet that waits is woken with; None says that its time is over.
 _READY, _INTERRUPTED = "ready", "interrupted"
-# Of tcp(7)'s TCP_INFO: established, and our own side closed.
+# Of tcp(7)'s TCP_INFO: established, and our own side closed; what is left after a reset.
 _TCP_OPEN_STATES: Final = (1, 4, 5)
+_TCP_CLOSED: Final = 7
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _original_poll: Final = monkey.get_original("select", "poll")
 
@@ -189,13 +192,21 @@ class Channel:
             self._poll.register(self.sock.fileno(), select.POLLIN)
         return not self._poll.poll(0)
 
-    def has_ended(self) -> bool:
-        """Whether the peer has closed its side, even if bytes of it are still to be read."""
+    def is_cut_short(self, missing: int | None) -> bool:
+        """Whether the peer has gone for good before `missing` more bytes came; None: an unknown number.
+
+        Looks behind bytes that are still to be read. A peer that has closed only its sending side
+        after all that it had to send has not gone.
+        """
         try:
             state: int = self._raw.getsockopt(std_socket.IPPROTO_TCP, std_socket.TCP_INFO, 1)[0]
+            if state in _TCP_OPEN_STATES:
+                return False
+            unread = struct.unpack("i", fcntl.ioctl(self.sock.fileno(), termios.FIONREAD, b"\0\0\0\0"))[0]
         except OSError:
-            return False  # not TCP, or reset: reading says so
-        return state not in _TCP_OPEN_STATES
+            return False  # not TCP, or closed: using it says so
+        was_reset: bool = state == _TCP_CLOSED
+        return was_reset or (missing is not None and len(self.buffer) + unread < missing)
 
     def end_sending(self) -> None:
         """Tell the peer that nothing more will come; what it sends can still be read."""

@@ -80,6 +80,8 @@ class ChunkedDecoder:
             if piece:
                 pieces.append(piece)
                 self._remaining = remaining - len(piece)
+                # Beside a long body, extensions may be long as well.
+                self._extension_bytes = max(self._extension_bytes - len(piece), 0)
             return len(piece)
         # Exactly CRLF must follow; accepting less would shift every later chunk.
         ending = data[at : at + 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class Caller:
         source: str | None = None,
         receive_buffer_bytes: int | None = None,
         keeps: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -95,6 +97,8 @@ class Caller:
         self.socket.settimeout(PATIENCE_S)
         try:
             self.socket.connect(address)
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="gateway.test")
         except OSError:
             self.socket.close()
             raise

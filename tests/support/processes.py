@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -40,6 +41,13 @@ def until(happened: Callable[[], Any], what: str, *, within_s: float = 15.0) -> 
             raise WireError(f"did not happen within {within_s} s: {what}")
         time.sleep(0.01)
     return answer
+
+
+def _trusting_all() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def render_toml(document: Mapping[str, Any]) -> str:
@@ -82,6 +90,7 @@ class GatewayProcess:
             path = directory / "gateway.toml"
             path.write_text(config, encoding="utf-8")
             env["FALCONGATE_CONFIG"] = str(path)
+        self._tls = _trusting_all() if "--certfile" in arguments else None
         # The socket exists before the process does: no other test can take its port in between.
         with listen(backlog=2048) as listener:
             self.address: tuple[str, int] = listener.getsockname()
@@ -123,7 +132,7 @@ class GatewayProcess:
         if self._process.poll() is not None:
             raise GatewayFailed(f"the gateway ended at once:\n{self.stderr()[-4000:]}")
         try:
-            with Caller(self.address) as caller:
+            with Caller(self.address, tls=self._tls) as caller:
                 caller.send(request_bytes("GET", "/health/live/", [("Connection", "close")]))
                 return caller.answer(within_s=2).status == 200
         except (OSError, WireError):

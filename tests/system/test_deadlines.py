@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.callers import request_bytes
+from tests.support.callers import Caller, request_bytes
 from tests.support.honest import BLOCK
 from tests.support.processes import takes
 from tests.support.upstreams import Conversation, answering, full_port, ok
-from tests.support.wire import Ended
+from tests.support.wire import Ended, Stalled, WireError
 from tests.support.world import Plan, Site, Visit, running
 
 ANSWER_S, IDLE_S, TOTAL_S, POOL_WAIT_S, CONNECT_S, KEEPALIVE_S = 1.0, 1.0, 3.0, 0.5, 0.5, 0.6
@@ -198,3 +198,42 @@ def test_the_deadlines_of_one_hold_nobody_else(world: Visit) -> None:
         started = time.monotonic()
         assert world.get("/api/honest/x").status == 200
         assert time.monotonic() - started < 1
+
+
+def test_a_caller_who_stirs_does_not_stop_the_clock(world: Visit, site: Site) -> None:
+    """It sends single bytes of a next request while the service says nothing."""
+    if site.gateway.kind != "falcongate":
+        pytest.skip("the stock worker reads nothing before it has answered")
+    service = world.service(_stalling)
+    caller = world.caller()
+    caller.send(request_bytes("GET", service.path()))
+    with takes(ANSWER_S):
+        for _ in range(50):
+            if not caller.send_unless_closed(b"G"):
+                break
+            with contextlib.suppress(Stalled):
+                answer = caller.answer(within_s=0.1)
+                break
+    assert answer.status == 504
+
+
+def test_the_end_comes_though_both_sides_are_always_ready(world: Visit) -> None:
+    """A service that never stops sending, to a caller who takes all of it."""
+
+    def handler(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(OSError, WireError):
+            while True:
+                conversation.send(BLOCK)
+
+    caller = world.caller(keeps=False)
+    caller.send(request_bytes("GET", world.service(handler).path()))
+    caller.head()
+    with takes(TOTAL_S), pytest.raises(Ended):
+        _take_all(caller)
+
+
+def _take_all(caller: Caller) -> None:
+    while caller.reader.some():
+        pass

@@ -97,3 +97,12 @@ class TestHops:
         request_id = world.echo("GET", TARGET, [("X-Forwarded-For", chain)]).get("X-Request-ID")
         assert request_id is not None
         assert world.gateway.logged(request_id)["caller"] == client
+
+    def test_the_host_is_the_callers_own(self, world: Visit) -> None:
+        echo = world.echo("GET", TARGET, [("X-Forwarded-Host", "evil.test")])
+        assert echo.get("X-Forwarded-Host") == "gateway.test"
+
+
+@pytest.mark.parametrize("host", ["a b", "user@a.test", "a.test/x", "a.test:99999", 'a.test";x=1', "a.test#"])
+def test_what_is_no_host_is_not_taken_for_one(world: Visit, host: str) -> None:
+    assert _through_proxy(world, ("X-Forwarded-Host", host)).get("X-Forwarded-Host") == "gateway.test"

@@ -186,3 +186,30 @@ def test_memory_is_flat_under_large_heads(world: Visit) -> None:
             with contextlib.suppress(Ended):
                 assert caller.answer().status in (400, 431)
     assert world.gateway.memory_bytes(pid) - before < 8 << 20
+
+
+@pytest.mark.own_worker("gunicorn's own connections are not ours to judge")
+def test_an_idle_connection_keeps_nothing_large(world: Visit) -> None:
+    """200 callers whose first request had 30 KB of head, and who then wait."""
+    (pid,) = world.gateway.workers
+    callers = [world.caller() for _ in range(200)]
+    for caller in callers:
+        assert caller.get("/health/live").status == 200
+    before = world.gateway.memory_bytes(pid)
+    for number, caller in enumerate(callers):
+        assert caller.get("/health/live", [("X-Large", f"{number}" + "a" * 30_000)]).status == 200
+    assert (world.gateway.memory_bytes(pid) - before) / 200 < 20_000
+
+
+def test_memory_is_flat_under_ever_new_names(world: Visit) -> None:
+    """Long paths, origins and field names, no two the same: nothing of them may be kept for good."""
+    (pid,) = world.gateway.workers
+    with world.caller() as caller:
+        before = 0
+        for number in range(1_500):
+            if number == 300:
+                before = world.gateway.memory_bytes(pid)
+            unique = f"{number}" + "a" * 7_000
+            fields = [("Origin", f"https://{unique}.example.com"), (f"X-{unique}", "1")]
+            assert caller.get(f"/nowhere/{unique}", fields).status in (200, 404)
+    assert world.gateway.memory_bytes(pid) - before < 8 << 20

@@ -75,3 +75,22 @@ def test_hints_carry_no_hop_by_hop_headers(world: Visit) -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\n" + fields + b"\r\n"
     answer = world.get(world.service(answering(hints + ok())).path())
     assert not {"connection", "x-secret", "keep-alive"} & {name.lower() for name in answer.interim[0].names()}
+
+
+def test_of_hints_only_the_links_are_passed_on(world: Visit) -> None:
+    fields = b"Link: </a>\r\nContent-Length: 5\r\nSet-Cookie: a=1\r\nAccess-Control-Allow-Origin: *\r\n"
+    hints = b"HTTP/1.1 103 Early Hints\r\n" + fields + b"Link: </b>\r\nX-Request-ID: other\r\n\r\n"
+    answer = world.get(world.service(answering(hints + ok())).path())
+    assert [head.fields for head in answer.interim] == [[("Link", "</a>"), ("Link", "</b>")]]
+    assert answer.content == b"ok"
+
+
+def test_a_caller_who_leaves_instead_of_going_on_is_no_defect(world: Visit) -> None:
+    """It asks with `Expect: 100-continue` and resets its connection, again and again."""
+    service = world.service(answering(ok()))
+    fields = [("Expect", "100-continue"), ("Content-Length", "100")]
+    for _ in range(20):
+        caller = world.caller()
+        caller.send(request_bytes("POST", service.path(), fields))
+        caller.reset()
+    assert world.get("/health/live").status == 200

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.callers import Caller, chunks, request_bytes
 from tests.support.upstreams import answering, ok
-from tests.support.wire import Ended
+from tests.support.wire import Ended, WireError
 from tests.support.world import Visit
 
 
@@ -142,3 +142,52 @@ def test_an_empty_line_before_a_request_is_forgiven(world: Visit) -> None:
     with world.caller() as caller:
         caller.send(b"\r\n" + request_bytes("GET", "/api/honest/1"))
         assert caller.answer().status == 200
+
+
+@pytest.mark.own_worker("gunicorn forgives it only within one packet")
+def test_an_empty_line_on_its_own_is_forgiven(world: Visit) -> None:
+    with world.caller() as caller:
+        for _ in range(3):
+            caller.send(b"\r\n")
+            caller.expect_silence(for_s=0.1)
+            assert caller.get("/api/honest/x").status == 200
+
+
+@pytest.mark.own_worker("gunicorn has its own idea of these")
+@pytest.mark.parametrize("before", [b"\n", b"\r\r\n", b"\n\r\r\n\n", b"\r\n" * 20])
+def test_other_things_before_a_request_are_refused(world: Visit, before: bytes) -> None:
+    with world.caller() as caller:
+        caller.send(before + request_bytes("GET", "/api/honest/x"))
+        assert caller.answer().status == 400
+
+
+@pytest.mark.own_worker("gunicorn serves one pipelined request after the other as well")
+def test_a_caller_who_is_always_ready_keeps_nobody_out(world: Visit) -> None:
+    """Thousands of pipelined requests that the gateway answers itself; another asks meanwhile."""
+    caller = world.caller(keeps=False)
+    flood = request_bytes("GET", "/nowhere") * 20_000
+    with ThreadPoolExecutor(2) as threads:
+        sending = threads.submit(caller.send_unless_closed, flood)
+        reading = threads.submit(_read_all, caller)
+        answers = [world.get("/health/live").status for _ in range(20)]
+        caller.reset()
+        sending.result()
+        reading.result()
+    assert answers == [200] * 20
+
+
+def _read_all(caller: Caller) -> None:
+    with contextlib.suppress(WireError, OSError):
+        while caller.reader.some():
+            pass
+
+
+@pytest.mark.own_worker("gunicorn closes at once")
+def test_the_last_answer_is_whole_though_more_was_asked(world: Visit) -> None:
+    """The caller asks for the connection to close, and sends another request all the same."""
+    caller = world.caller(receive_buffer_bytes=4_096)
+    caller.send(request_bytes("GET", "/api/honest/fixed?bytes=2000000", [("Connection", "close")]))
+    head, _ = caller.head()
+    caller.send(request_bytes("GET", "/api/honest/x"))
+    assert len(caller.body(head, 200, to="GET").content) == 2_000_000
+    caller.expect_closed()

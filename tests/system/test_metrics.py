@@ -107,3 +107,15 @@ def test_a_killed_worker_takes_no_counts_with_it(pair: Visit) -> None:
         until(lambda gone=victim: gone not in pair.gateway.children(), "it is gone")
         until(lambda: len(pair.gateway.children()) == 2, "it is replaced")
         assert [_requests_of(pair, "honest") for _ in range(5)] == [40] * 5
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\x7f", b"\x10\0\0\0cut short"])
+def test_a_file_that_was_cut_short_costs_only_its_own_counts(tmp_path: Path, content: bytes) -> None:
+    """A worker died while it made its file, or the disk was full."""
+    shared = tmp_path / "shared"
+    with running(Plan("shared", environ={"PROMETHEUS_MULTIPROC_DIR": str(shared)}), tmp_path) as site:
+        visit = Visit(site)
+        assert visit.get("/api/honest/x").status == 200
+        (shared / "counter_99999.db").write_bytes(content)
+        until(lambda: _requests_of(visit, "honest") == 1, "it is counted")
+        visit.leave()

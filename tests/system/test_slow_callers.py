@@ -11,6 +11,7 @@ from tests.support.callers import Caller, request_bytes
 from tests.support.honest import BLOCK
 from tests.support.processes import takes, until
 from tests.support.upstreams import Conversation
+from tests.support.wire import Ended
 from tests.support.world import Plan, Site, Visit
 
 HEAD_S, BODY_S, SEND_S, KEEPALIVE_S, TOTAL_S = 1.0, 1.0, 1.5, 2.5, 4.0
@@ -123,3 +124,15 @@ def test_a_caller_who_does_not_read(world: Visit) -> None:
     caller.head()
     until(lambda: pushed, "the service sees that its reader is gone", within_s=TOTAL_S + 3)
     assert pushed[0] - started < TOTAL_S - 0.1, "the deadline for sending must end it before the total does"
+
+
+@pytest.mark.own_worker("gunicorn ends every connection in the same way")
+def test_an_answer_that_was_given_up_looks_so_to_old_callers(world: Visit) -> None:
+    """HTTP/1.0 has no length and no chunks here, so only a reset tells half an answer from a whole one."""
+    caller = world.caller(receive_buffer_bytes=4_096)
+    caller.send(request_bytes("GET", "/api/honest/until-close?bytes=30000000&size=70001", version="HTTP/1.0"))
+    caller.head()
+    time.sleep(SEND_S + 1)  # the pause that is tested
+    with pytest.raises(Ended) as ended:
+        caller.reader.exactly(30_000_000)
+    assert ended.value.reset

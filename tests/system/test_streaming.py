@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import resource
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.support.callers import chunks, drain, request_bytes
 from tests.support.honest import BLOCK, blocks_crc
 from tests.support.processes import until
-from tests.support.upstreams import Conversation, ok
+from tests.support.upstreams import Conversation, answering_then_closing, ok
 from tests.support.world import Visit
 
 MIB = 1 << 20
@@ -180,3 +185,91 @@ def test_a_held_request_holds_nobody_else(world: Visit) -> None:
     for conversation in service.upstream.conversations:
         conversation.release()
     assert [caller.answer().content for caller in held] == [b"at last"] * 30
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 3000000\r\n", b""], ids=["known", "until-close"])
+def test_an_answer_is_whole_though_its_service_has_gone(world: Visit, length: bytes) -> None:
+    """The service sends all of it and closes; the caller pauses before it reads on."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + length + b"\r\n"
+    service = world.service(answering_then_closing(head + b"x" * 3_000_000))
+    caller = world.caller(receive_buffer_bytes=4_096)
+    caller.send(request_bytes("GET", service.path()))
+    time.sleep(2.5)  # the pause that is tested
+    assert len(caller.answer().content) == 3_000_000
+
+
+def test_a_caller_who_sends_all_and_closes_its_side_is_not_gone(world: Visit) -> None:
+    """The service takes nothing for a while, and finds all of the body then."""
+
+    def handler(conversation: Conversation) -> None:
+        head = conversation.read_head()
+        conversation.stall()
+        conversation.read_body(head)
+        conversation.send(ok())
+
+    service = world.service(handler)
+    caller = world.caller()
+    body = b"x" * 8_000_000
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(caller.send, request_bytes("POST", service.path(), body=body))
+        time.sleep(2.5)  # the pause that is tested
+        service.upstream.conversation().release()
+        sent.result()
+    assert caller.answer().status == 200
+
+
+class _Flood:
+    """A caller who sends as fast as it can until it is told to stop, and reads nothing."""
+
+    def __init__(self, world: Visit, opening: bytes, repeated: bytes) -> None:
+        self._caller = world.caller()
+        self._stop = threading.Event()
+        self._caller.send(opening)
+        self._thread = threading.Thread(target=self._run, args=(repeated,))
+        self._thread.start()
+
+    def _run(self, repeated: bytes) -> None:
+        while not self._stop.is_set() and self._caller.send_unless_closed(repeated):
+            pass
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._caller.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+
+@pytest.mark.own_worker("gunicorn reads chunks through Python")
+def test_a_body_that_is_always_ready_keeps_nobody_out(world: Visit) -> None:
+    """One upload of chunks of one byte, as fast as they can be sent; others ask meanwhile."""
+
+    def handler(conversation: Conversation) -> None:
+        conversation.read_head()
+        while conversation.reader.some():
+            pass
+
+    service = world.service(handler)
+    opening = request_bytes("POST", service.path(), [("Transfer-Encoding", "chunked")])
+    flood = _Flood(world, opening, b"1\r\nx\r\n" * 10_000)
+    try:
+        answers = [world.get("/health/live").status for _ in range(20)]
+    finally:
+        flood.stop()
+    assert answers == [200] * 20
+
+
+@pytest.mark.own_worker("only our worker splices")
+def test_a_download_is_whole_though_no_file_can_be_opened(world: Visit) -> None:
+    """The process has descriptors for the caller and the service, and none for a pipe between them."""
+    (pid,) = world.gateway.workers
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    caller = world.caller()
+    assert caller.get("/api/honest/x").status == 200
+    # The limit is on the highest number, so it is set where all below are in use.
+    used = sorted(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
+    free = next(number for number in range(len(used) + 1) if number not in used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        answer = caller.get(f"/api/honest/fixed?bytes={8 * MIB}")
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert len(answer.content) == 8 * MIB

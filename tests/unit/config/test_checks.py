@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from falcongate.config.checks import contradictions
 from falcongate.config.settings import GatewaySettings
+from tests.support.certificates import Authority
 
 
 def found(**settings: object) -> list[tuple[str | int, ...]]:
@@ -28,17 +30,25 @@ def found(**settings: object) -> list[tuple[str | int, ...]]:
         {"hr": {"url": "http://hr", "paths": ["/x", "/v2/hr"], "strip_prefix": "/v2"}},
         {"hr": {"url": ["http://hr", "https://hr"], "tls": {"insecure_skip_verify": True}}},
         {"hr": {"url": "http://hr", "tls": {"insecure_skip_verify": False, "ca_file": ""}}},
-        {
-            "hr": {
-                "url": "https://hr",
-                "tls": {"ca_file": __file__, "cert_file": __file__, "key_file": __file__},
-            }
-        },
-        {"hr": {"url": "https://hr", "tls": {"cert_file": __file__}}},
     ],
 )
 def test_services_that_do_not_contradict_each_other(services: dict[str, Any]) -> None:
     assert found(services=services) == []
+
+
+def test_certificates_that_can_be_used(tmp_path: Path) -> None:
+    authority = Authority("ca", tmp_path)
+    pair = str(authority.issue("gateway.test"))
+    for tls in ({"ca_file": str(authority.file), "cert_file": pair, "key_file": pair}, {"cert_file": pair}):
+        assert found(services={"hr": {"url": "https://hr", "tls": tls}}) == []
+
+
+def test_a_key_of_another_certificate_is_found(tmp_path: Path) -> None:
+    authority = Authority("ca", tmp_path)
+    tls = {"cert_file": str(authority.issue("one.test")), "key_file": str(authority.issue("other.test"))}
+    assert found(services={"hr": {"url": "https://hr", "tls": tls}}) == [
+        ("services", "hr", "tls", "cert_file")
+    ]
 
 
 def test_lists_and_endpoints_that_only_look_alike() -> None:
