@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from falcongate.wire.host import is_host
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from falcongate.exchange import Exchange
 
 _MAX_KNOWN_PEERS = 1_024
+# Some proxies add the port; a zone (`%eth0`) means nothing on another host, and could be any text.
+_ENTRY = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|[0-9A-Fa-f:.]+")
 
 
 class TrustedProxies:
@@ -50,8 +53,11 @@ class TrustedProxies:
         for entry in reversed(entries[-hops:]):
             if not self._hops and not self._is_trusted(address):
                 break
+            found = _ENTRY.fullmatch(entry)
+            if found is None:
+                break
             try:
-                address = str(ipaddress.ip_address(entry))
+                address = str(ipaddress.ip_address(found[1] or found[2] or entry))
             except ValueError:
                 break
         return address

@@ -20,7 +20,7 @@ from falcongate.upstream.answer import (
     ServiceNonsense,
     parse_answer,
 )
-from falcongate.upstream.caller_watch import wait_while_called
+from falcongate.upstream.caller_watch import look_after, wait_while_called
 from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody
@@ -91,7 +91,11 @@ class Attempt:
         target.in_flight += 1
         connection: ServiceConnection | None = None
         try:
-            connection = target.pool.take(self._service.pool_wait_s)
+            if target.pool.is_used_up():
+                connection = target.pool.take(self._service.pool_wait_s)
+                self._look_after_caller()
+            else:
+                connection = target.pool.take(0)
             if needs_fresh_connection:
                 connection.close()
             channel = connection.channel
@@ -100,6 +104,7 @@ class Attempt:
                 channel = open_connection(
                     connection, min(self._service.connect_timeout_s, self._seconds_left())
                 )
+                self._look_after_caller()
             self._send(channel, target)
             head = self._await_answer(channel)
             exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
@@ -112,6 +117,12 @@ class Attempt:
                 connection.close()
                 target.pool.give(connection)
             raise
+
+    def _look_after_caller(self) -> None:
+        """Spare the service if the caller left while something was waited for. Raises CallerLeft."""
+        caller = self._exchange.caller_channel
+        if caller is not None and self._upload.is_done and not caller.is_quiet():
+            look_after(caller)
 
     def _send(self, channel: Channel, target: Target) -> None:
         """Send the head and what is there of the body; the rest of it follows by itself."""

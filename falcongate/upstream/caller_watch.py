@@ -25,7 +25,7 @@ def wait_while_called(caller: Channel, service: Channel, timeout_s: float) -> No
     deadline = monotonic() + timeout_s
     while True:
         if caller.has_early:
-            _look(caller)
+            look_after(caller)
         # PERF: the caller's watcher runs anyway; this costs nothing unless it fires.
         caller.on_early = service.interrupt
         try:
@@ -36,7 +36,8 @@ def wait_while_called(caller: Channel, service: Channel, timeout_s: float) -> No
         timeout_s = time_left(timeout_s, deadline)
 
 
-def _look(caller: Channel) -> None:
+def look_after(caller: Channel) -> None:
+    """Take in what a caller that stirred has sent. Raises CallerLeft if it closed. Does not wait."""
     try:
         data = caller.receive_now(RECEIVE_BYTES)
     except OSError as error:

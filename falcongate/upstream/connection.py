@@ -87,6 +87,11 @@ class _OurPool:
     pool: Any
     keepalive_timeout_s = 0.0
 
+    def is_used_up(self) -> bool:
+        """Whether all connections are in use, so that one would be waited for."""
+        used_up: bool = self.pool.empty()
+        return used_up
+
     def take(self, timeout_s: float) -> ServiceConnection:
         """The connection used last if it is still good, else one that is not open.
 

@@ -127,12 +127,12 @@ def _of_connection(exchange: Exchange, route: Route) -> bytes:
     if not port.isdigit():
         port = "443" if exchange.scheme == "https" else "80"
     before = environ.get("HTTP_X_FORWARDED_FOR")
-    ours = (
-        f"X-Gateway-Service: {route.service}\r\n"
-        f"X-Forwarded-For: {f'{before}, {peer}' if before else peer}\r\n"
-        f"X-Forwarded-Host: {host}\r\nX-Forwarded-Proto: {exchange.scheme}\r\n"
-        f"X-Forwarded-Port: {port}\r\nVia: 1.1 falcongate\r\n"
-    )
+    hops = ", ".join(hop for hop in (before, peer) if hop)
+    ours = f"X-Gateway-Service: {route.service}\r\nVia: 1.1 falcongate\r\n"
+    # A peer on a Unix socket has no address, an old caller perhaps no Host.
+    ours += f"X-Forwarded-For: {hops}\r\n" if hops else ""
+    ours += f"X-Forwarded-Host: {host}\r\n" if host else ""
+    ours += f"X-Forwarded-Proto: {exchange.scheme}\r\nX-Forwarded-Port: {port}\r\n"
     if route.settings.forwarded_header:
         ours += f"Forwarded: {_forwarded(before, peer, host, exchange.scheme)}\r\n"
     return ours.encode("latin-1")
@@ -147,7 +147,10 @@ def _forwarded(before: str | None, peer: str, host: str, scheme: str) -> str:
 
 
 def _node(address: str) -> str:
-    """An address as RFC 7239, 6 wants it: values with a colon are quoted, IPv6 is bracketed."""
+    """An address as RFC 7239, 6 wants it: quoted where it has a colon, IPv6 bracketed."""
     if not _ADDRESS.fullmatch(address):
         return "unknown"
-    return f'"[{address}]"' if ":" in address else address
+    colons = address.count(":")
+    if not colons:
+        return address
+    return f'"{address}"' if colons == 1 else f'"[{address}]"'

@@ -92,8 +92,10 @@ def block_of_environ(environ: dict[str, Any]) -> FieldBlock:
 
 def _learn(line: bytes) -> Field:
     field = Field(line)
-    # Secrets are not kept longer than their request.
-    if len(line) <= _MAX_KNOWN_LINE_BYTES and field.name not in _SECRET_NAMES:
+    # Secrets are not kept longer than their request, and codings that nobody here reads must be
+    # judged each time, whichever side said them first.
+    is_strange = field.name == b"transfer-encoding" and field.value.lower() != b"chunked"
+    if len(line) <= _MAX_KNOWN_LINE_BYTES and field.name not in _SECRET_NAMES and not is_strange:
         if len(_known) >= _MAX_KNOWN_LINES:
             _known.clear()
         _known[line] = field

@@ -118,7 +118,8 @@ class ChunkedDecoder:
 
     @staticmethod
     def _refuse_endless_line(data: bytes, at: int) -> None:
-        if len(data) - at > _MAX_CHUNK_HEAD_BYTES or b"\n" in data[at:]:
+        # One more than a line may have: its line break may have come in half.
+        if len(data) - at > _MAX_CHUNK_HEAD_BYTES + 1 or b"\n" in data[at:]:
             raise FramingError("a chunk's line does not end in CRLF")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.callers import Caller, request_bytes
 from tests.support.honest import BLOCK
-from tests.support.processes import takes
+from tests.support.processes import takes, until
 from tests.support.upstreams import Conversation, answering, full_port, ok
 from tests.support.wire import Ended, Stalled, WireError
 from tests.support.world import Plan, Site, Visit, running
@@ -237,3 +238,39 @@ def test_the_end_comes_though_both_sides_are_always_ready(world: Visit) -> None:
 def _take_all(caller: Caller) -> None:
     while caller.reader.some():
         pass
+
+
+def test_who_left_while_waiting_for_a_connection_is_not_forwarded(world: Visit) -> None:
+    """Both connections are in use; a third caller asks, and resets its own before one comes free."""
+
+    def handler(conversation: Conversation) -> None:
+        while True:
+            conversation.read_request()
+            if conversation.number < 2 and len(conversation.heads) == 1:
+                conversation.stall()
+            conversation.send(ok())
+
+    service = world.service(handler)
+    held = [world.caller() for _ in range(2)]
+    for number, caller in enumerate(held):
+        caller.send(request_bytes("GET", service.path()))
+        until(lambda number=number: service.upstream.conversation(number).heads, "it is held")
+    gone = world.caller()
+    gone.send(request_bytes("POST", service.path(), body=b""))
+    until(lambda: _unread_of(gone) == 0, "the gateway has read it")
+    gone.reset()
+    for conversation in service.upstream.conversations:
+        conversation.release()
+    assert [caller.answer().status for caller in held] == [200, 200]
+    assert world.get(service.path()).status == 200
+    assert "POST" not in {head.start.split()[0] for head in service.upstream.heads}
+
+
+def _unread_of(caller: Caller) -> int | None:
+    """Bytes of a caller that wait in the gateway's socket, by proc(5); None if there is no such socket."""
+    ports = [f"{port:04X}" for port in (caller.socket.getpeername()[1], caller.address[1])]
+    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if [fields[1][-4:], fields[2][-4:]] == ports:
+            return int(fields[4].partition(":")[2], 16)
+    return None

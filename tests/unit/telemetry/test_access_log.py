@@ -1,0 +1,162 @@
+"""One line per request: JSON whatever a caller has sent, and none lost without a word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falcongate.telemetry import access_log
+from falcongate.telemetry.access_log import AccessLog, render_line
+from tests.unit.telemetry.records import USUAL
+
+ANYTHING = st.text(max_size=20) | st.text('"\\\r\n\0\x7f\u2028\ud800,:{}', max_size=10)
+
+
+class Reader:
+    """Stands for standard output: takes a few bytes at a time, until it has gone."""
+
+    def __init__(self, takes_bytes: int = 1_000_000) -> None:
+        self.takes_bytes = takes_bytes
+        self.has_gone = False
+        self.asked = 0
+        self.data = b""
+
+    def write(self, number: int, data: memoryview) -> int:
+        """As os.write does it."""
+        assert number == 1
+        self.asked += 1
+        if self.has_gone:
+            raise BrokenPipeError
+        taken = bytes(data[: self.takes_bytes])
+        self.data += taken
+        return len(taken)
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Who reads what is logged."""
+    made = Reader()
+    monkeypatch.setattr(access_log, "os", SimpleNamespace(write=made.write))
+    return made
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until it has come to this."""
+    with gevent.Timeout(10):
+        while not condition():
+            gevent.sleep(0.001)
+
+
+def test_a_line_says_what_happened() -> None:
+    line = render_line(USUAL)
+    assert line.endswith("}\n")
+    assert json.loads(line) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "request_id": "an-id",
+        "method": "GET",
+        "path": "/api/hr/x",
+        "service": "hr",
+        "status": 200,
+        "duration_ms": 12.3,
+        "service_ms": 10.1,
+        "received_bytes": 0,
+        "sent_bytes": 17,
+        "caller": "192.0.2.1",
+        "target": "http://hr:8000",
+        "attempts": 1,
+    }
+
+
+def test_what_went_wrong_is_said_only_where_something_did() -> None:
+    assert not {"problem", "reason"} & json.loads(render_line(USUAL)).keys()
+    said = json.loads(render_line(USUAL._replace(problem="service-timeout", reason="await_head: slow")))
+    assert (said["problem"], said["reason"]) == ("service-timeout", "await_head: slow")
+    assert json.loads(render_line(USUAL._replace(reason="the caller left")))["problem"] == ""
+
+
+@given(ANYTHING, ANYTHING, ANYTHING, ANYTHING)
+def test_whatever_others_have_chosen_stays_one_line_of_json_in_ascii(
+    path: str, reason: str, caller: str, target: str
+) -> None:
+    record = USUAL._replace(path=path, reason=reason or "x", caller=caller, target=target)
+    line = render_line(record)
+    assert line.isascii()
+    assert line.splitlines(keepends=True) == [line]
+    said = json.loads(line)
+    assert (said["path"], said["caller"], said["target"]) == (path, caller, target)
+    assert said["reason"] == record.reason
+
+
+@pytest.mark.parametrize(
+    ("ended", "time"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000.0009, "2023-11-14T22:13:20.000Z"),
+        (1_700_000_000.9999, "2023-11-14T22:13:20.999Z"),
+        (1_700_000_001.0625, "2023-11-14T22:13:21.062Z"),
+    ],
+)
+def test_the_time_is_told_in_utc_to_the_millisecond(ended: float, time: str) -> None:
+    assert json.loads(render_line(USUAL._replace(ended=ended)))["time"] == time
+
+
+@pytest.mark.parametrize("takes_bytes", [1, 7, 1_000_000])
+def test_every_line_arrives_in_order_however_little_is_taken_at_a_time(
+    reader: Reader, takes_bytes: int
+) -> None:
+    reader.takes_bytes = takes_bytes
+    log = AccessLog()
+    records = [USUAL._replace(status=200 + number) for number in range(4)]
+    expected = "".join(render_line(record) for record in records).encode()
+    log.write(records[:1])
+    log.write(records[1:])
+    wait_until(lambda: len(reader.data) >= len(expected))
+    assert reader.data == expected
+
+
+def test_nothing_is_written_while_a_request_waits(reader: Reader) -> None:
+    AccessLog().write([USUAL])
+    assert reader.asked == 0
+    wait_until(lambda: reader.data.endswith(b"\n"))
+
+
+def test_lines_that_come_later_are_written_as_well(reader: Reader) -> None:
+    log = AccessLog()
+    for count in (1, 2, 3):
+        log.write([USUAL])
+        wait_until(lambda count=count: reader.data.count(b"\n") == count)  # type: ignore[misc]
+
+
+def test_a_line_says_how_many_were_dropped(reader: Reader) -> None:
+    log = AccessLog()
+    flood = [USUAL._replace(path="/" + "a" * 20_000)] * 500
+    log.write(flood)
+    log.write(flood)
+    wait_until(lambda: b"dropped" in reader.data[-100:])
+    *lines, last = reader.data.splitlines()
+    assert len(lines) > 100
+    assert json.loads(last) == {"dropped_lines": 1_000 - len(lines)}
+    reader.data = b""
+    log.write([USUAL])
+    wait_until(lambda: reader.data.endswith(b"\n"))
+    assert reader.data == render_line(USUAL).encode()
+
+
+def test_a_reader_that_has_gone_is_nobodys_failure(
+    reader: Reader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader.has_gone = True
+    log = AccessLog()
+    log.write([USUAL])
+    wait_until(lambda: reader.asked == 1)
+    reader.has_gone = False
+    log.write([USUAL])
+    wait_until(lambda: reader.data.endswith(b"\n"))
+    assert reader.data == render_line(USUAL).encode()
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,1 @@
+"""Bytes on a socket, towards callers and towards services alike."""
