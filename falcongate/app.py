@@ -26,6 +26,7 @@ from falcongate.routing.table import RouteTable
 from falcongate.state.presence import RedisPresence
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
+from falcongate.telemetry.metrics import expect
 from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
 
@@ -73,6 +74,7 @@ class Gateway(Context):
         self.settings = settings
         self.server_settings = settings.server
         self._forwarder = Forwarder(settings)
+        expect(settings.services)
         cors = Cors(settings.cors)
         super().__init__(
             self._falcon_app(cors),

@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Histogram,
     generate_latest,
+    mmap_dict,
     multiprocess,
 )
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+# A file that has to grow while the process may open no more files is broken from then on. This is
+# room for some ten thousand values; what is not used takes no disk.
+mmap_dict._INITIAL_MMAP_SIZE = 1_048_576  # noqa: SLF001  # it has no setting
 
 REQUESTS = Counter(
     "falcongate_http_requests_total",
@@ -47,6 +52,12 @@ PROBLEMS = Counter(
     "Answers that the gateway made itself because something was wrong, by problem type.",
     ("service", "problem"),
 )
+
+
+def expect(services: Iterable[str]) -> None:
+    """Show these services from the start, with nothing counted: what is absent cannot be watched."""
+    for service in ("", *services):
+        DURATION.labels(service)
 
 
 def tally(records: Iterable[Record]) -> None:
