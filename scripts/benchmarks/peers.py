@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +54,7 @@ def version(peer: str) -> str:
     """A peer's version as it tells it; ours and the stock application have Python's."""
     path = program(_VERSIONS.get(peer, _VERSIONS["nginx"])[0])
     if peer in ("falcongate", "stock"):
-        # Profile-guided optimisation is worth a quarter of a Python program's CPU.
-        has_pgo = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-        return f"on Python {sys.version.split()[0]} ({'with' if has_pgo else 'without'} PGO)"
+        return "on Python " + sys.version.split()[0]
     if path is None:
         return "not here"
     command = [path, *_VERSIONS.get(peer, _VERSIONS["nginx"])[1:]]
