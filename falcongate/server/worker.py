@@ -135,13 +135,13 @@ class FalcongateWorker(GeventWorker):
         room = max((hard - _OTHER_DESCRIPTORS) // 2, 1)
         if hard == resource.RLIM_INFINITY or wanted <= room:
             return wanted
-        log = self.log.warning if room < wanted // 2 else self.log.info
-        log(
-            "server.max_connections is %s; with at most %s open files it can be %s (see ulimit -n)",
-            wanted,
-            hard,
-            room,
-        )
+        if room < wanted // 2:
+            self.log.warning(
+                "server.max_connections is %s; with at most %s open files it can be %s (see ulimit -n)",
+                wanted,
+                hard,
+                room,
+            )
         return room
 
     def _may_stay(self) -> bool:
