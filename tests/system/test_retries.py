@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -75,13 +76,17 @@ def test_a_connection_that_the_service_closed_while_idle_is_not_used(world: Visi
 
 
 def test_a_connection_on_which_the_service_spoke_unasked_is_not_used(world: Visit) -> None:
+    has_spoken = threading.Event()
+
     def first(conversation: Conversation) -> None:
         conversation.read_request()
         conversation.send(ok(b"first"))
         conversation.send(ok(b"unasked"))
+        has_spoken.set()
         conversation.left(within_s=30)
 
     service = _warmed(world, by_connection(first, FRESH))
+    assert has_spoken.wait(5)
     assert world.exchange("POST", service.path(), body=b"a body").content == b"fresh"
 
 
