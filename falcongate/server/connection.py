@@ -16,7 +16,7 @@ import gevent
 from falcongate.errors import CallerLeft, CallerTimedOut, Refusal
 from falcongate.server.answer import render_early_hints, render_head, start_of
 from falcongate.server.caller_body import NO_INPUT, CallerBody
-from falcongate.server.http1 import RequestHead, check_unfinished, parse_head
+from falcongate.server.http1 import RequestHead, check_unfinished, parse_head, salvage_head
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left
 from falcongate.wire.fields import FieldBlock, Start
@@ -122,6 +122,7 @@ class Connection:
             self.channel.end_receiving()
 
     def _serve_one(self) -> None:
+        data = b""
         try:
             data = self._receive_head()
             if not data:
@@ -129,7 +130,7 @@ class Connection:
                 return
             head = parse_head(data, self.settings, self._head.block)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._refuse(refusal, salvage_head(data or self.channel.buffer))
             return
         self._is_new = False
         self._head = head
@@ -166,6 +167,7 @@ class Connection:
                 break
         deadline = 0.0
         while (end := data.find(b"\r\n\r\n")) < 0:
+            channel.buffer = data
             check_unfinished(data, settings)
             deadline = deadline or monotonic() + settings.head_timeout_s
             try:
@@ -213,12 +215,12 @@ class Connection:
         environ["wsgi.input"] = wsgi_input
         return environ
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, head: RequestHead) -> None:
         """Let the application word the refusal of a request that never became one."""
-        self._head = _NO_REQUEST
+        self._head = head
         self._body = None
         self._keep_alive = False
-        environ = self._environ(_NO_REQUEST, NO_INPUT)
+        environ = self._environ(head, NO_INPUT)
         environ["falcongate.refusal"] = refusal
         self._answer(environ)
 
@@ -288,10 +290,7 @@ class Connection:
             raise CallerLeft(str(error)) from error
 
     def _linger(self) -> None:
-        """Let the caller read our answer before what we have not read resets the connection.
-
-        RFC 9112, 9.6: that may be the rest of a body, or requests that it had sent already.
-        """
+        """Let the caller read our answer before what we have not read resets all (RFC 9112, 9.6)."""
         channel = self.channel
         channel.end_sending()
         deadline = monotonic() + _LINGER_S

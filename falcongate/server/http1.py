@@ -34,6 +34,10 @@ _REQUEST_LINE: Final = re.compile(
     rb"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (/[!-\"$-\[\]-~]*) HTTP/1\.([01])\r\n"
 )
 _OTHER_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n")
+_SALVAGED_METHOD: Final = re.compile(rb"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ")
+_SALVAGED_FIELD: Final = re.compile(
+    rb"(?<=\r\n)(?:origin|x-request-id):[ ]?[!-~]{1,255}(?=\r\n)", re.IGNORECASE
+)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _METHOD_BEGINS: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}(?: |$)")
 
@@ -74,6 +78,15 @@ def check_unfinished(data: bytes, settings: ServerSettings) -> None:
         raise HeadTooLarge
     if _BARE_LF.search(data) or not _METHOD_BEGINS.match(data):
         raise MalformedRequest("The request does not begin like an HTTP/1.1 request.")
+
+
+def salvage_head(data: bytes) -> RequestHead:
+    """What can be told of a head that is refused: enough for its page to read the answer, and no more."""
+    method = _SALVAGED_METHOD.match(data)
+    fields = [Field(line) for line in _SALVAGED_FIELD.findall(data)[:2]]
+    return RequestHead(
+        method[1].decode("ascii") if method else "GET", "/", is_http11=True, block=_block_of(b"", fields)
+    )
 
 
 def parse_head(data: bytes, settings: ServerSettings, previous: FieldBlock) -> RequestHead:

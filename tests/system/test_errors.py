@@ -120,3 +120,22 @@ def test_after_an_ambiguous_path_the_caller_s_connection_goes_on(world: Visit) -
     with world.caller() as caller:
         assert caller.get("/api/honest/%2e%2e/x").status == 400
         assert caller.get("/api/honest/x").status == 200
+
+
+@pytest.mark.own_worker("gunicorn answers these by itself")
+@pytest.mark.parametrize(
+    "too_much", [[("X-Long", "a" * 40_000)], [(f"X-{n}", "1") for n in range(101)], [("Bad\x01", "1")]]
+)
+def test_a_page_can_read_why_its_request_was_refused_unread(
+    world: Visit, too_much: list[tuple[str, str]]
+) -> None:
+    request_id = "a-page-s-own-id-0123456789"
+    known = [("Origin", "https://app.example.com"), ("X-Request-ID", request_id)]
+    with world.caller() as caller:
+        caller.send_unless_closed(request_bytes("HEAD", "/", [*known, *too_much]))
+        answer = caller.answer(to="HEAD")
+    assert answer.status in (400, 431)
+    assert answer.get("X-Request-ID") == request_id
+    assert answer.get("Access-Control-Allow-Origin") == "https://app.example.com"
+    assert answer.content == b""
+    assert world.gateway.logged(request_id)["method"] == "HEAD"
