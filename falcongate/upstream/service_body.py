@@ -122,9 +122,10 @@ class ServiceBody:
         while not body.is_complete:
             turn.end_if_long()
             try:
+                # Before every piece: sides that are always ready must not outrun the deadline.
+                timeout_s = time_left(self._idle_timeout_s, self._deadline)
                 piece = body.receive_now()
                 if piece is None:
-                    timeout_s = time_left(self._idle_timeout_s, self._deadline)
                     if caller is None:
                         body.channel.wait_readable(timeout_s)
                     else:
