@@ -74,11 +74,8 @@ class FalcongateWorker(GeventWorker):
             server.close()
         for connection in tuple(self._connections):
             connection.end_when_idle()
-        self._drain()
-        for server in servers:
-            # What is still in flight is cut, and each request of it gets its line in the log.
-            if server.pool is not None:
-                server.pool.kill(timeout=_CUT_S)
+        # These know of callers as well whose greenlet has not begun yet.
+        self._drain([server.pool for server in servers if server.pool is not None])
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
         """Serve one connection, in its own greenlet."""
@@ -153,14 +150,17 @@ class FalcongateWorker(GeventWorker):
             self._stopping.set()
         return bool(self.alive)
 
-    def _drain(self) -> None:
+    def _drain(self, pools: list[Pool]) -> None:
         deadline = monotonic() + self._grace_s
-        while self._connections and monotonic() < deadline:
+        while any(pools) and monotonic() < deadline:
             self.notify()
             gevent.sleep(_DRAIN_LOOK_S)
-        if not self._connections:
-            return
-        self.log.warning("%s connections were cut after the grace period", len(self._connections))
+        left = sum(map(len, pools))
+        if left:
+            self.log.warning("%s connections were cut after the grace period", left)
+        for pool in pools:
+            # Each request that is cut off gets its line in the log.
+            pool.kill(timeout=_CUT_S)
 
     def _base_environ(self, listen_address: Any, addr: Any) -> dict[str, Any]:
         is_ip = isinstance(addr, tuple)
