@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.15",
     packages=find_packages(include=("falcongate", "falcongate.*")),
-    package_data={"falcongate": ["py.typed"]},
+    package_data={"falcongate": ["py.typed", "state/scripts/*.lua"]},
     install_requires=[
         "falcon>=4.4,<5",
         "gevent>=26.9",

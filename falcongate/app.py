@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +12,7 @@ import falcon
 import gevent
 from gevent import monkey
 
+from falcongate import __version__
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
@@ -23,7 +26,9 @@ from falcongate.resources.metrics import Metrics
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.websocket import WebSocketRoute
 from falcongate.routing.table import RouteTable
-from falcongate.state.presence import RedisPresence
+from falcongate.state.heartbeat import Heartbeat
+from falcongate.state.redis_line import RedisLine
+from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import expect
@@ -33,7 +38,7 @@ from falcongate.upstream.forward import Forwarder
 if TYPE_CHECKING:
     from falcon.request import RequestOptions
 
-    from falcongate.config.settings import GatewaySettings
+    from falcongate.config.settings import GatewaySettings, RedisSettings
     from falcongate.exchange import Exchange
 
 _TIDY_EVERY_S: Final = 5.0
@@ -87,7 +92,7 @@ class Gateway(Context):
 
     def _falcon_app(self, cors: Cors) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
-        presence = RedisPresence(self.settings.redis)
+        heartbeat = _heartbeat(self.settings.redis)
         app = falcon.App(
             router=Doors(Proxy(routes, self._forwarder)),
             middleware=[RefusedEarly(), cors],
@@ -95,7 +100,7 @@ class Gateway(Context):
             response_type=_Response,
         )
         add_error_handlers(app)
-        app.add_route("/health", Health(self._forwarder.targets, lambda: presence.state))
+        app.add_route("/health", Health(self._forwarder.targets, heartbeat))
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
         app.add_route("/metrics", Metrics())
@@ -138,7 +143,20 @@ def create_app(settings: GatewaySettings) -> Gateway:
                 " service can read and change everything",
                 name,
             )
+    if settings.redis.insecure_skip_verify:
+        logging.getLogger("falcongate").warning(
+            "redis.insecure_skip_verify is on: anyone between the gateway and Redis can read and change"
+            " everything"
+        )
     return Gateway(settings)
+
+
+def _heartbeat(settings: RedisSettings) -> Heartbeat | None:
+    """This host's, if there is a Redis to tell; its name is the same in all workers of one master."""
+    if settings.url is None:
+        return None
+    state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
+    return Heartbeat(state, name=f"{platform.node()}:{os.getppid()}", says=f"falcongate {__version__}")
 
 
 def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:

@@ -272,6 +272,10 @@ class ResponseTruncated(ConnectionResetError):
         super().__init__(errno.ECONNRESET, f"the answer of {service} was cut short")
 
 
+class StoreAway(Exception):
+    """Shared state cannot be asked: a policy makes it share, open or closed; no caller sees it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
     """One mistake in what the operator wrote: where, what was found, what to do."""

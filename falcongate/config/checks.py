@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from falcongate.config.mistakes import Location
-    from falcongate.config.settings import GatewaySettings, ServiceSettings
+    from falcongate.config.settings import GatewaySettings, RedisSettings, ServiceSettings
 
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
 
@@ -26,6 +26,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _repeated(("server", "trusted_proxies"), settings.server.trusted_proxies)
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
+    yield from _in_redis(settings.redis)
     for name, service in settings.services.items():
         yield from _in_service(("services", name), _paths_of(name, service), service)
         yield from _in_tls(("services", name, "tls"), service)
@@ -96,10 +97,7 @@ def _in_pem(location: Location, tls: TlsSettings) -> Iterator[Mistake]:
     """What OpenSSL says to the files now, it would say to each worker later."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if tls.ca_file:
-        try:
-            context.load_verify_locations(tls.ca_file)
-        except OSError:
-            yield Mistake((*location, "ca_file"), "holds no certificate in PEM", shown(tls.ca_file))
+        yield from _in_authorities((*location, "ca_file"), tls.ca_file, context)
     if tls.cert_file:
         try:
             # Without a password of our own, OpenSSL would ask for one on the terminal.
@@ -107,6 +105,26 @@ def _in_pem(location: Location, tls: TlsSettings) -> Iterator[Mistake]:
         except (OSError, ValueError) as error:
             remedy = "cannot be used with its key: " + _why_no_pair(error)
             yield Mistake((*location, "cert_file"), remedy, shown(tls.cert_file))
+
+
+def _in_authorities(location: Location, path: str, context: ssl.SSLContext) -> Iterator[Mistake]:
+    try:
+        context.load_verify_locations(path)
+    except OSError:
+        yield Mistake(location, "holds no certificate in PEM", shown(path))
+
+
+def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
+    url = redis.url.get_secret_value() if redis.url else ""
+    for setting, is_set in (("ca_file", redis.ca_file), ("insecure_skip_verify", redis.insecure_skip_verify)):
+        if is_set and not url.startswith("rediss"):
+            yield Mistake(("redis", setting), "has no effect: redis.url does not begin with rediss")
+    if redis.ca_file and (reason := _why_unreadable(redis.ca_file)):
+        remedy = f"the file cannot be read: {reason}"
+        yield Mistake(("redis", "ca_file"), remedy, shown(redis.ca_file))
+    elif redis.ca_file:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        yield from _in_authorities(("redis", "ca_file"), redis.ca_file, context)
 
 
 def _why_no_pair(error: Exception) -> str:

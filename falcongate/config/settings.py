@@ -8,19 +8,11 @@ room that uses them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SecretStr, model_validator
 
+from falcongate.config.model import Settings
 from falcongate.config.values import (
     Cidr,
     EmptyIsUnset,
@@ -40,34 +32,8 @@ from falcongate.config.values import (
     Token,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-_MASK: Final = "**********"
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    _hidden: frozenset[str] = PrivateAttr(default=frozenset())
-
-    def hide(self, setting: str) -> None:
-        """Show stars for this setting from now on: its value came from a file of secrets."""
-        self._hidden |= {setting}
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            yield name, _MASK if name in self._hidden else value
-
-    @model_serializer(mode="wrap")
-    def _masked(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        said: dict[str, Any] = serialize(self)
-        if info.mode == "json":  # what is made to be shown; pydantic's SecretStr makes the same difference
-            said.update(dict.fromkeys(self._hidden & said.keys(), _MASK))
-        return said
-
-
-class ServerSettings(_Settings):
+class ServerSettings(Settings):
     """The side of the callers: limits and deadlines of their connections."""
 
     head_timeout_s: Seconds = 10
@@ -111,7 +77,7 @@ class ServerSettings(_Settings):
         return self
 
 
-class TlsSettings(_Settings):
+class TlsSettings(Settings):
     """How a service's certificate is checked, and ours shown to it."""
 
     ca_file: Annotated[str | None, EmptyIsUnset] = None
@@ -130,7 +96,7 @@ class TlsSettings(_Settings):
     """Accept any certificate. Anyone between can then read and change everything."""
 
 
-class ServiceSettings(_Settings):
+class ServiceSettings(Settings):
     """One service: where it is, which paths lead to it, how long it may take."""
 
     url: TargetUrls
@@ -187,7 +153,7 @@ class ServiceSettings(_Settings):
     tls: TlsSettings = TlsSettings()
 
 
-class CorsSettings(_Settings):
+class CorsSettings(Settings):
     """Which pages of other origins may call. Without origins, none may and no header is sent."""
 
     origins: tuple[Origin, ...] = ()
@@ -216,7 +182,7 @@ class CorsSettings(_Settings):
     """Seconds a browser may remember a preflight."""
 
 
-class SecurityHeaderSettings(_Settings):
+class SecurityHeaderSettings(Settings):
     """Headers put on every response. An empty text leaves a header out."""
 
     strict_transport_security: FieldValue = "max-age=31536000; includeSubDomains"
@@ -238,7 +204,7 @@ class SecurityHeaderSettings(_Settings):
     """Replace what a service set itself. Otherwise the service's own value is kept."""
 
 
-class LogSettings(_Settings):
+class LogSettings(Settings):
     """What the gateway writes to standard output and error."""
 
     access: bool = True
@@ -248,14 +214,38 @@ class LogSettings(_Settings):
     """Least severe message that is logged on standard error."""
 
 
-class RedisSettings(_Settings):
+class RedisSettings(Settings):
     """The state that all workers and hosts share."""
 
     url: Annotated[RedisUrl | None, EmptyIsUnset] = None
-    """Address: redis://, rediss:// or unix://. Unset: `REDIS_URL` of the environment, else none."""
+    """Address: `redis://`, `rediss://` (TLS) or `unix://`; with Sentinel
+    `redis+sentinel://host:port,host:port/service`. Unset: `REDIS_URL` of the environment, else none."""
+
+    cluster: bool = False
+    """The address is a node of a Redis Cluster; the others are found through it."""
+
+    sentinel_password: Annotated[SecretStr | None, EmptyIsUnset] = None
+    """Password of the Sentinels themselves. Unset: they ask for none. That of the servers is in `url`."""
+
+    ca_file: Annotated[str | None, EmptyIsUnset] = None
+    """PEM file of the authorities to trust for the server's certificate. Unset: the system's."""
+
+    insecure_skip_verify: bool = False
+    """Accept any certificate of the server, as Heroku's self-signed ones need. Anyone between can then
+    read and change everything."""
+
+    budget_ms: Annotated[int, Field(ge=5, le=5_000), NotBoolean] = 50
+    """Most milliseconds a request waits for the shared state; then its policies do without."""
+
+    @model_validator(mode="after")
+    def _cluster_is_reached_by_network(self) -> RedisSettings:
+        scheme = self.url.get_secret_value().partition("://")[0] if self.url else ""
+        if self.cluster and scheme not in ("", "redis", "rediss"):
+            raise ValueError("cluster needs a url that begins with redis:// or rediss://")
+        return self
 
 
-class GatewaySettings(_Settings):
+class GatewaySettings(Settings):
     """The whole configuration."""
 
     public_url: PublicUrl = ""
@@ -272,7 +262,7 @@ class GatewaySettings(_Settings):
     credential_cookies: tuple[Token, ...] = ("access_token", "refresh_token", "sessionid")
     """Cookies that carry credentials, removed on public paths."""
 
-    endpoint_timeouts: dict[Endpoint, Seconds] = {}
+    endpoint_timeouts: dict[Endpoint, Seconds] = {}  # noqa: RUF012  # pydantic copies it
     """`timeout_s` by endpoint: whole segments anywhere in the path, or from its start with a leading
     slash. The longest match wins over the service's own."""
 
@@ -282,5 +272,5 @@ class GatewaySettings(_Settings):
     log: LogSettings = LogSettings()
     redis: RedisSettings = RedisSettings()
 
-    services: dict[ServiceName, ServiceSettings] = {}
+    services: dict[ServiceName, ServiceSettings] = {}  # noqa: RUF012  # pydantic copies it
     """The services, by name."""

@@ -26,6 +26,7 @@ _SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()+,=:@-]+"
 _PATH_PREFIX = re.compile(rf"/|(?:/{_SEGMENT})+/?")
 _PATH_PATTERN = re.compile(rf"(?:/(?:\*|{_SEGMENT}))+(?:/\*\*)?/?")
 _ENDPOINT = re.compile(rf"/?{_SEGMENT}(?:/{_SEGMENT})*/?")
+_SENTINEL_SERVICE = re.compile(r"/[A-Za-z0-9._-]+(?:/\d+)?/?", re.ASCII)
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::(?P<port>\d{1,5}))?",
     re.ASCII,
@@ -104,23 +105,36 @@ def _cidr(value: str) -> str:
 
 def _redis_url(value: SecretStr) -> SecretStr:
     if not _is_redis_url(value.get_secret_value()):
-        raise ValueError("must be like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock")
+        raise ValueError(
+            "must be like redis://host:6379/0, rediss://host:6379/0, unix:///run/redis.sock"
+            " or redis+sentinel://host:26379,host:26379/service"
+        )
     return value
 
 
 def _is_redis_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        port = parts.port
+        is_sentinel = parts.scheme in ("redis+sentinel", "rediss+sentinel")
+        hosts = parts.netloc.rpartition("@")[2].split(",") if is_sentinel else []
+        is_each_a_host = all(map(_is_host, hosts))
+        port = None if is_sentinel else parts.port
     except ValueError:
         return False
     # Others would be found wrong by redis-py, in every worker.
     if not _REDIS_QUERY.fullmatch(parts.query) or parts.fragment:
         return False
+    if is_sentinel:
+        return is_each_a_host and _SENTINEL_SERVICE.fullmatch(parts.path) is not None
     if parts.scheme == "unix":
         return bool(parts.path)
     is_server = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
     return is_server and (parts.path in ("", "/") or parts.path[1:].isdecimal())
+
+
+def _is_host(text: str) -> bool:
+    parts = urlsplit(f"//{text}")
+    return bool(parts.hostname) and parts.port != 0
 
 
 def _one_or_many(value: object) -> object:

@@ -10,26 +10,25 @@ import falcon
 from falcongate import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from falcongate.state.heartbeat import Heartbeat
     from falcongate.upstream.targets import Targets
 
 
 class Health:
     """`GET /health`: the whole document.
 
-    `redis_state` answers `connected`, `unreachable` or `not configured`, from memory.
+    Without a `heartbeat`, no Redis is configured.
     """
 
-    def __init__(self, services: dict[str, Targets], redis_state: Callable[[], str]) -> None:
+    def __init__(self, services: dict[str, Targets], heartbeat: Heartbeat | None) -> None:
         self._services = services
-        self._redis_state = redis_state
+        self._heartbeat = heartbeat
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200 whatever the services do: the gateway itself can serve."""
         del req
         services = {name: _state_of(targets) for name, targets in self._services.items()}
-        redis = self._redis_state()
+        redis = self._heartbeat.redis if self._heartbeat else "not configured"
         is_degraded = "unreachable" in services.values() or redis == "unreachable"
         resp.media = {
             "status": "degraded" if is_degraded else "healthy",
@@ -37,6 +36,7 @@ class Health:
             "version": __version__,
             "timestamp": datetime.now(UTC).isoformat(),
             "dependencies": {"redis": redis, **services},
+            "hosts": [host.name for host in self._heartbeat.hosts] if self._heartbeat else [],
             "circuit_breaker": {},
         }
         resp.cache_control = ("no-store",)

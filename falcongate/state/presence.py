@@ -1,55 +1,85 @@
-"""Whether the shared Redis can be reached: asked in the background, answered from memory."""
+"""Whether a Redis server can be asked; looked for in the background, answered from memory."""
 
 from __future__ import annotations
 
 import logging
+import random
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import gevent
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from falcongate.errors import StoreAway
 
 if TYPE_CHECKING:
-    from falcongate.config.settings import RedisSettings
+    from collections.abc import Callable
 
 _log = logging.getLogger("falcongate")
 
-_ASK_EVERY_S: Final = 5.0
-_TIMEOUT_S: Final = 0.5
+_MAX_SILENCES: Final = 3
+_FIRST_PROBE_S: Final = 0.1
+_PROBE_EVERY_S: Final = 0.5
 
 
-class RedisPresence:
-    """Asks every few seconds; nobody waits for the answer."""
+class Presence:
+    """Whether one server can be asked: the store's own breaker.
 
-    __slots__ = ("_client", "state")
+    After a few silences in a row, or at once when the server says that it cannot, everybody is
+    answered without asking until `probe` succeeds. `probe` waits and raises StoreAway; `on_change` is
+    called when the server is away or back, and must not wait.
+    """
 
-    def __init__(self, settings: RedisSettings) -> None:
-        self.state = "not configured"
-        self._client: redis.Redis | None = None
-        if settings.url is not None:
-            # redis-py's own ten retries and five seconds would hide an outage for a minute.
-            self._client = redis.Redis.from_url(
-                settings.url.get_secret_value(),
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-                retry=Retry(NoBackoff(), 0),
-            )
-            self.state = "not asked yet"
-            gevent.spawn(self._watch)
+    __slots__ = ("_looker", "_name", "_on_change", "_probe", "_silences", "is_away", "reason")
 
-    def _watch(self) -> None:
-        while True:
-            self._ask()
-            gevent.sleep(_ASK_EVERY_S)
+    def __init__(self, name: str, *, probe: Callable[[], None], on_change: Callable[[], None]) -> None:
+        self.is_away = False
+        self.reason = ""
+        self._name = name
+        self._probe = probe
+        self._on_change = on_change
+        self._silences = 0
+        self._looker: gevent.Greenlet[..., None] | None = None
 
-    def _ask(self) -> None:
-        assert self._client is not None  # noqa: S101  # `_watch` is not started without
-        before = self.state
-        try:
-            self._client.ping()
-            self.state = "connected"
-        except redis.RedisError as error:
-            self.state = "unreachable"
-            if before != self.state:
-                _log.warning("Redis is unreachable: %s", type(error).__name__)
+    def note_answer(self) -> None:
+        """The server has answered."""
+        self._silences = 0
+
+    def note_silence(self, reason: str) -> None:
+        """The server has not answered, or has ended a connection. A single one may be chance."""
+        self._silences += 1
+        if self._silences >= _MAX_SILENCES:
+            self.go_away(reason)
+
+    def go_away(self, reason: str) -> None:
+        """Answer everybody at once from now on, and look in the background until the server is back."""
+        if self.is_away:
+            return
+        self.is_away = True
+        self.reason = reason
+        self._looker = gevent.spawn(self._look)
+        _log.warning("Redis at %s is away, going on without: %s", self._name, reason)
+        self._on_change()
+
+    def end(self) -> None:
+        """Nobody will ask any more."""
+        self.is_away = True
+        self.reason = "the gateway is ending"
+        self._looker = None
+
+    def _look(self) -> None:
+        """Ask for a sign of life until there is one."""
+        pause_s = _FIRST_PROBE_S
+        since = monotonic()
+        while self.is_away:
+            gevent.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311  # all workers would ask at once
+            if self._looker is not gevent.getcurrent():
+                return
+            try:
+                self._probe()
+                self.is_away = False
+            except StoreAway as error:
+                self.reason = str(error)
+            pause_s = min(pause_s * 2, _PROBE_EVERY_S)
+        self._silences = 0
+        _log.warning("Redis at %s is back after %.1f s", self._name, monotonic() - since)
+        self._on_change()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import until
+from tests.support.callers import Caller
+from tests.support.processes import GatewayProcess, until
+from tests.support.redis_servers import SERVER, RedisServer, ended
 from tests.support.upstreams import refusing_port
 from tests.support.world import Plan, Visit, running
 
@@ -92,3 +95,29 @@ def _degraded(world: Visit) -> dict[str, Any] | None:
     states = document["dependencies"]
     away = [name for name in ("gone", "redis") if states[name] == "unreachable"]
     return document if document["status"] == "degraded" and len(away) == 2 else None
+
+
+@pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
+def test_gateways_on_one_redis_know_of_each_other(tmp_path: Path) -> None:
+    """Two gateways as two hosts would be; one is killed, and after a while the other knows."""
+    for name in ("redis", "first", "second"):
+        (tmp_path / name).mkdir()
+    server = RedisServer(tmp_path / "redis")
+    with ended(server), contextlib.ExitStack() as stack:
+        plan = Plan("pair", {"redis": {"url": server.url}}, 0)
+        first, second = (
+            stack.enter_context(running(plan, tmp_path / name)).gateway for name in ("first", "second")
+        )
+        until(lambda: len(_hosts(first)) == 2 and _hosts(first) == _hosts(second), "both know both")
+        assert {name.rpartition(":")[2] for name in _hosts(first)} == {str(first.pid), str(second.pid)}
+        second.allow_deaths()
+        second.kill()
+        until(lambda: [name.rpartition(":")[2] for name in _hosts(first)] == [str(first.pid)], "it is missed")
+
+
+def _hosts(gateway: GatewayProcess) -> list[str]:
+    with Caller(gateway.address) as caller:
+        document: dict[str, Any] = caller.get("/health/").body.json()
+    assert document["dependencies"]["redis"] == "connected"
+    hosts: list[str] = document["hosts"]
+    return hosts

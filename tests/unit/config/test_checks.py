@@ -76,3 +76,23 @@ def test_every_contradiction_is_found_not_only_the_first() -> None:
         ("services", "lms", "tls", "key_file"),
         ("services", "lms", "tls", "key_file"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("redis", "expected"),
+    [
+        ({"url": "rediss://h", "insecure_skip_verify": True}, []),
+        ({"url": "rediss+sentinel://h/s", "insecure_skip_verify": True}, []),
+        ({"url": "redis://h", "insecure_skip_verify": True}, ["insecure_skip_verify"]),
+        ({"insecure_skip_verify": True}, ["insecure_skip_verify"]),
+        ({"url": "rediss://h", "ca_file": "/not-there.pem"}, ["ca_file"]),
+        ({"url": "rediss://h", "ca_file": __file__}, ["ca_file"]),
+    ],
+)
+def test_how_the_certificate_of_redis_is_checked(redis: dict[str, Any], expected: list[str]) -> None:
+    assert found(redis=redis) == [("redis", setting) for setting in expected]
+
+
+def test_authorities_for_redis_that_can_be_used(tmp_path: Path) -> None:
+    authority = Authority("ca", tmp_path)
+    assert found(redis={"url": "rediss://h", "ca_file": str(authority.file)}) == []

@@ -31,7 +31,8 @@ ALLOWED: dict[str, list[str]] = {
     "PublicUrl": ["", "https://api.example.com"],
     "RedisUrl": [
         "redis://redis", "rediss://:secret@redis.example:6380/1?ssl_cert_reqs=none",
-        "unix:///run/redis.sock?db=2",
+        "unix:///run/redis.sock?db=2", "redis+sentinel://a:26379,b/shared",
+        "rediss+sentinel://me:secret@a,[::1]:2/shared/0?ssl_cert_reqs=none",
     ],
     "ServiceName": ["hr", "auth_service", "a.b", "9", "x" * 63],
 }  # fmt: skip
@@ -67,7 +68,8 @@ REFUSED: dict[str, list[Any]] = {
     "::1%eth0/128"],
     "PublicUrl": ["api.example.com", "https://api.example.com/v2", "https://a@b"],
     "RedisUrl": ["", "redis", "redis://", "redis:///0", "http://redis", "redis://redis:port", "unix://",
-    "redis://h:0"],
+    "redis://h:0", "redis+sentinel://a:1", "redis+sentinel:///shared", "redis+sentinel://a,,b/shared",
+    "redis+sentinel://a:0/shared", "redis+sentinel://a:x/shared", "redis+sentinel://a/shared/x"],
     "ServiceName": ["", ".a", "-a", "_a", "a b", "a/b", "x" * 64, "\u00fc", "a\n"],
     "Seconds": [0, -1, 86_401, "", "soon", float("nan"), float("inf"), True, False, None, [1]],
 }  # fmt: skip

@@ -1,0 +1,44 @@
+"""Tells the others that this host is alive, and remembers who else is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import gevent
+
+from falcongate.errors import StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from falcongate.state.store import Host, SharedState
+
+_BEAT_EVERY_S: Final = 1.0
+_ALIVE_FOR_S: Final = 5.0
+
+
+class Heartbeat:
+    """Beats in the background; nobody waits for it.
+
+    `name` is one for all workers of a host. `redis` is `connected`, `unreachable`, or `not asked yet`;
+    `hosts` are those that were alive at the last beat that came through.
+    """
+
+    __slots__ = ("_name", "_says", "_state", "hosts", "redis")
+
+    def __init__(self, state: SharedState, *, name: str, says: str) -> None:
+        self._state = state
+        self._name = name
+        self._says = says
+        self.redis = "not asked yet"
+        self.hosts: Sequence[Host] = ()
+        gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.hosts = self._state.beat(self._name, says=self._says, ttl_s=_ALIVE_FOR_S)
+                self.redis = "connected"
+            except StoreAway:
+                self.redis = "unreachable"
+            gevent.sleep(_BEAT_EVERY_S)

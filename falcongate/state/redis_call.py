@@ -1,0 +1,159 @@
+"""One question to Redis, from its asking to its answer, and the bytes that carry it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import hiredis
+from gevent import get_hub, getcurrent
+
+from falcongate.errors import StoreAway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SCRIPTS: Final = Path(__file__).parent / "scripts"
+_MAX_JOINED: Final = 128
+_ASKING: Final[bytes] = hiredis.pack_command(("ASKING",))
+REDIRECTION: Final = re.compile(r"(MOVED|ASK) \d+ (\S+)")
+"""The answer of a cluster's server that does not hold the slot: the kind and who does."""
+
+CANNOT: Final = re.compile(
+    r"(?:^|-)(READONLY|LOADING|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|BUSY|NOAUTH|NOPERM|WRONGPASS)\b"
+)
+"""What a server says that is there and cannot help. Before Redis 7 the word stands within the text."""
+
+# A script that writes, as all that matters does.
+_PROBE: Final = "return redis.call('SET', KEYS[1], 'ok', 'PX', 60000)"
+
+
+class Script:
+    """A Lua script of `state/scripts`, known to the server by its hash.
+
+    With `joins`, calls that wait at the same time are sent as one. The script then gets: ARGV[1] the
+    number of calls; for each call the number of its keys, the number of its arguments and these; KEYS
+    all keys in that order. It answers a list with one answer for each call.
+    """
+
+    __slots__ = ("joins", "name", "sha", "text")
+
+    def __init__(self, name: str, *, joins: bool = False) -> None:
+        self.name = name
+        self.joins = joins
+        self.text = (SCRIPTS / f"{name}.lua").read_bytes()
+        self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+class Call:
+    """A question and the greenlet that waits for its answer, if one does.
+
+    With no script, `arguments` is a whole command. Answers are texts, integers, None and lists of them.
+    `asked` is when, in monotonic seconds; `is_redirected` says that the slot is on its way to another
+    server of the cluster; `is_told` that nobody waits.
+    """
+
+    __slots__ = ("_waiter", "arguments", "asked", "is_redirected", "is_told", "keys", "script", "slot")
+
+    def __init__(
+        self, script: Script | None, keys: Sequence[str], arguments: Sequence[str | int], slot: int = -1
+    ) -> None:
+        self.script = script
+        self.keys = keys
+        self.arguments = arguments
+        self.slot = slot
+        self.asked = monotonic()
+        self.is_redirected = False
+        self.is_told = False
+        self._waiter: Any = None
+
+    def wait(self) -> Any:
+        """The answer. Waits as long as it takes; raises StoreAway."""
+        self._waiter = getcurrent()
+        try:
+            answer = get_hub().switch()
+        finally:
+            # Who was thrown out of its waiting must not be woken by the answer.
+            self._waiter = None
+        if type(answer) is StoreAway:
+            raise answer
+        return answer
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return self._waiter is not None
+
+    def answer(self, answer: Any) -> None:
+        """Wake who waits, if anybody does. In the hub only: from a greenlet, that one would be lost."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            waiter.switch(answer)
+
+    def fail_soon(self, reason: str) -> None:
+        """Let who waits get StoreAway, in the next turn of the loop."""
+        if self._waiter is not None:
+            get_hub().loop.run_callback(self.answer, StoreAway(reason))
+
+
+def probe(key: str) -> Call:
+    """A question that is answered only by a server that can do what it is there for."""
+    return Call(None, (), ("EVAL", _PROBE, 1, key))
+
+
+def render(calls: Iterable[Call], unknown: set[str]) -> list[tuple[bytes, list[Call]]]:
+    """The commands for these calls, each with the calls it asks for; none for the word before a redirected.
+
+    Calls of one script that joins, and of one slot, are one command. A script whose hash is in `unknown`
+    is sent as text and taken out: what follows on the same connection will find it known.
+    """
+    commands: list[tuple[bytes, list[Call]]] = []
+    for group in _grouped(calls):
+        if group[0].is_redirected:
+            commands.append((_ASKING, []))
+        script = group[0].script
+        if script is None:
+            commands.append((_pack(group[0].arguments), group))
+        elif script.sha in unknown:
+            unknown.discard(script.sha)
+            commands.append((_invocation(("EVAL", script.text), group), group))
+        else:
+            commands.append((_invocation(("EVALSHA", script.sha), group), group))
+    return commands
+
+
+def _grouped(calls: Iterable[Call]) -> list[list[Call]]:
+    groups: list[list[Call]] = []
+    joined: dict[tuple[str, int], list[Call]] = {}
+    for call in calls:
+        script = call.script
+        if script is None or not script.joins or call.is_redirected:
+            groups.append([call])
+            continue
+        group = joined.get((script.sha, call.slot))
+        if group is None or len(group) >= _MAX_JOINED:
+            group = joined[script.sha, call.slot] = []
+            groups.append(group)
+        group.append(call)
+    return groups
+
+
+def _invocation(how: tuple[str, str | bytes], calls: list[Call]) -> bytes:
+    first = calls[0]
+    if first.script is None or not first.script.joins:
+        return _pack((*how, len(first.keys), *first.keys, *first.arguments))
+    keys: list[str] = []
+    arguments: list[str | int] = [len(calls)]
+    for call in calls:
+        keys += call.keys
+        arguments += (len(call.keys), len(call.arguments), *call.arguments)
+    return _pack((*how, len(keys), *keys, *arguments))
+
+
+def _pack(parts: Sequence[str | int | bytes]) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(parts))  # type: ignore[arg-type]
+    return packed

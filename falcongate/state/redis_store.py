@@ -1,0 +1,35 @@
+"""The shared state in Redis, for all workers of all hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from falcongate.state.keys import HOSTS, plain
+from falcongate.state.redis_breaker import RedisBreakers
+from falcongate.state.redis_call import Script
+from falcongate.state.redis_limits import RedisLimits
+from falcongate.state.store import Host, whole_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HOSTS: Final = Script("hosts")
+
+
+class RedisState(RedisLimits, RedisBreakers):
+    """A `SharedState`: limits, places and breakers from its two halves, and who is alive.
+
+    With `is_cluster`, what belongs to different callers or breakers may lie on different servers.
+    """
+
+    def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
+        """As `SharedState` says."""
+        return self._ask_hosts(plain(host), whole_ms(ttl_s), says)
+
+    def hosts(self) -> Sequence[Host]:
+        """As `SharedState` says."""
+        return self._ask_hosts("", 0, "")
+
+    def _ask_hosts(self, name: str, ttl_ms: int, says: str) -> Sequence[Host]:
+        told = self._line.call(_HOSTS, [HOSTS], [name, ttl_ms, says])
+        return tuple(Host(*pair) for pair in sorted(zip(told[::2], told[1::2], strict=True)))

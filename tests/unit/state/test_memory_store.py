@@ -1,0 +1,70 @@
+"""How the store in the process fails when it is told to, and how it does without a clock of the tests."""
+
+import pytest
+
+from falcongate.errors import StoreAway
+from falcongate.state.memory_limits import MemoryLimits
+from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.store import Charge, Window
+
+ONE = Window("one", limit=1, length_s=60)
+
+
+@pytest.mark.parametrize(
+    ("fault", "has_happened"), [(Fault.AWAY, False), (Fault.SLOW, True), (Fault.LOST_REPLY, True)]
+)
+def test_a_question_fails_and_may_have_happened(fault: Fault, has_happened: bool) -> None:  # noqa: FBT001
+    state = MemoryState(budget_s=0.001)
+    state.fault = fault
+    with pytest.raises(StoreAway, match=fault.value):
+        state.charge([Charge(ONE, "a")])
+    state.fault = None
+
+    assert state.charge([Charge(ONE, "a")]).admitted is not has_happened
+
+
+@pytest.mark.parametrize(
+    ("fault", "has_happened"), [(Fault.AWAY, False), (Fault.SLOW, True), (Fault.LOST_REPLY, True)]
+)
+def test_what_nobody_waits_for_never_fails(fault: Fault, has_happened: bool) -> None:  # noqa: FBT001
+    state = MemoryState()
+    charged = state.charge([Charge(ONE, "a")])
+    state.fault = fault
+    state.refund(charged.receipt)
+    state.fault = None
+
+    assert state.charge([Charge(ONE, "a")]).admitted is has_happened
+
+
+def test_every_question_fails_when_the_store_is_away() -> None:
+    state = MemoryState()
+    state.fault = Fault.AWAY
+    questions = [
+        lambda: state.charge([]),
+        lambda: state.lease("hr", limit=1, owner="a", ttl_s=1),
+        lambda: state.snapshot(["hr"]),
+        lambda: state.history("hr", 1),
+        lambda: state.command("hr", "reset", by="", why=""),
+        lambda: state.beat("gw", says="", ttl_s=1),
+        state.hosts,
+    ]
+
+    for question in questions:
+        with pytest.raises(StoreAway):
+            question()
+
+
+def test_without_a_clock_it_goes_by_the_true_time() -> None:
+    state = MemoryState()
+    answers = [state.charge([Charge(ONE, "a")]) for _ in range(2)]
+
+    assert [answer.admitted for answer in answers] == [True, False]
+    assert 0 < answers[1].verdicts[0].reset_s <= 66
+
+
+def test_windows_of_callers_who_have_gone_are_forgotten() -> None:
+    limits = MemoryLimits()
+    for number in range(3_000):
+        limits.charge([Charge(ONE, str(number))], 100_000 * number)
+
+    assert len(limits._counts) <= 1_000  # noqa: SLF001  # what it holds cannot be seen from outside
