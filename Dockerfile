@@ -1,9 +1,9 @@
 FROM python:3.13-slim AS build
 
 WORKDIR /src
-COPY requirements/base.txt requirements/base.txt
+COPY requirements/base.txt requirements/embedded.txt requirements/
 RUN python -m venv /opt/falcongate \
-    && /opt/falcongate/bin/pip install --no-cache-dir -r requirements/base.txt
+    && /opt/falcongate/bin/pip install --no-cache-dir -r requirements/base.txt -r requirements/embedded.txt
 
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY falcongate falcongate

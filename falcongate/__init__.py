@@ -5,19 +5,23 @@ stays on its line; import-linter holds it (`pyproject.toml`), and a test compare
 with the folder.
 
     cli         the operator's commands, each one call into the room it concerns
+    cli_breaker those of them that look at breakers and steer them
+    explain     what would become of a request, told rule by rule
     demo        small services to try the gateway with, in a process of their own
     wsgi        what gunicorn loads
     app         composition root: settings in, the WSGI application out
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
     resources   the doors: services, health, metrics
+    admission   may it pass: breakers, limits; answers yes, or raises the refusal
     upstream    to the service and back
     exchange    one request and its answer: what the parts know of it together
     routing     whose request it is; pure
     state       what all workers and hosts share
     telemetry   told by all, knows none
     config      what the operator says
-    errors      refusals and failures, as values
+    refusals    why a request is not forwarded, as values
+    errors      what can go wrong, as values
     wire        bytes on a socket, towards callers and services alike
 """
 

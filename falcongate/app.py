@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import falcon
 import gevent
 from gevent import monkey
+from pydantic import SecretStr
 
 from falcongate import __version__
+from falcongate.admission.breaker import Breakers
+from falcongate.admission.concurrency import Rooms
+from falcongate.admission.limits import Limits
+from falcongate.config.environment import parse_process
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
@@ -20,26 +25,32 @@ from falcongate.middleware.cors import Cors
 from falcongate.middleware.problem import add_error_handlers
 from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
+from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
 from falcongate.resources.doors import Doors
 from falcongate.resources.health import Alive, Health
 from falcongate.resources.metrics import Metrics
+from falcongate.resources.operators import Operators
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.websocket import WebSocketRoute
 from falcongate.routing.table import RouteTable
 from falcongate.state.heartbeat import Heartbeat
+from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import expect
+from falcongate.telemetry.metrics import REDIS, expect
 from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
 
 if TYPE_CHECKING:
     from falcon.request import RequestOptions
 
-    from falcongate.config.settings import GatewaySettings, RedisSettings
+    from falcongate.config.environment import ProcessSettings
+    from falcongate.config.redis import RedisSettings
+    from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
+    from falcongate.state.store import SharedState
 
 _TIDY_EVERY_S: Final = 5.0
 
@@ -75,14 +86,15 @@ class Gateway(Context):
     `server_settings` is what the worker needs to know before the first request.
     """
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
         self.settings = settings
         self.server_settings = settings.server
         self._forwarder = Forwarder(settings)
-        expect(settings.services)
+        policies = (settings.limits | settings.concurrency).items()
+        expect(settings.services, [(name, policy.mode) for name, policy in policies])
         cors = Cors(settings.cors)
         super().__init__(
-            self._falcon_app(cors),
+            self._falcon_app(cors, process),
             request_ids=RequestIds(),
             proxies=TrustedProxies(settings.server),
             headers=ResponseHeaders(settings, cors),
@@ -90,20 +102,37 @@ class Gateway(Context):
         )
         gevent.spawn(self._tidy)
 
-    def _falcon_app(self, cors: Cors) -> falcon.App[Any, Any]:
+    def _falcon_app(self, cors: Cors, process: ProcessSettings) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
-        heartbeat = _heartbeat(self.settings.redis)
+        shared, heartbeat = _shared_state(self.settings.redis, process)
+        breakers = Breakers(self.settings, shared, host=_host_name())
+
+        def parts() -> int:
+            return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
+
+        limits = Limits(self.settings, shared, parts=parts)
+        rooms = Rooms(self.settings, shared, parts=parts)
         app = falcon.App(
-            router=Doors(Proxy(routes, self._forwarder)),
+            router=Doors(Proxy(routes, self._forwarder, breakers=breakers, limits=limits, rooms=rooms)),
             middleware=[RefusedEarly(), cors],
             request_type=_Request,
             response_type=_Response,
         )
         add_error_handlers(app)
-        app.add_route("/health", Health(self._forwarder.targets, heartbeat))
+        own_redis = self.settings.redis.url is None
+        app.add_route(
+            "/health", Health(self._forwarder.targets, heartbeat, breakers, is_redis_embedded=own_redis)
+        )
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
         app.add_route("/metrics", Metrics())
+        operators = Operators(process.admin_token.get_secret_value() if process.admin_token else None)
+        status = BreakerStatus(shared, breakers, operators)
+        app.add_route("/circuit-breaker/status", status)
+        app.add_route("/circuit-breaker/status/{name}", status)
+        for order in ORDERS:
+            door = BreakerOrder(order, shared, breakers, limits=limits, operators=operators)
+            app.add_route(f"/circuit-breaker/{order}/{{name}}", door)
         websocket = WebSocketRoute(routes, self.settings.public_url)
         app.add_route("/ws/{service}", websocket)
         app.add_route("/ws/{service}/{rest:path}", websocket)
@@ -115,8 +144,8 @@ class Gateway(Context):
             self._forwarder.close_unusable_connections()
 
 
-def create_app(settings: GatewaySettings) -> Gateway:
-    """The gateway for these settings. Must be called in a worker, after gevent's patching.
+def create_app(settings: GatewaySettings, process: ProcessSettings | None = None) -> Gateway:
+    """The gateway for these settings, in a worker, after gevent's patching.
 
     Raises ConfigError where it could not work.
     """
@@ -148,15 +177,27 @@ def create_app(settings: GatewaySettings) -> Gateway:
             "redis.insecure_skip_verify is on: anyone between the gateway and Redis can read and change"
             " everything"
         )
-    return Gateway(settings)
+    return Gateway(settings, process or parse_process({})[0])
 
 
-def _heartbeat(settings: RedisSettings) -> Heartbeat | None:
-    """This host's, if there is a Redis to tell; its name is the same in all workers of one master."""
+def _shared_state(settings: RedisSettings, process: ProcessSettings) -> tuple[SharedState, Heartbeat | None]:
+    """What all workers and hosts share, and who they are.
+
+    Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
+    """
     if settings.url is None:
-        return None
+        if process.own_redis is None:
+            return MemoryState(fault=Fault.AWAY), None
+        settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
+    workers = process.workers or 1
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
-    return Heartbeat(state, name=f"{platform.node()}:{os.getppid()}", says=f"falcongate {__version__}")
+    says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
+    return state, Heartbeat(state, name=_host_name(), says=says, tell=REDIS.set)
+
+
+def _host_name() -> str:
+    """The same in all workers of one master, and another on every host."""
+    return f"{platform.node()}:{os.getppid()}"
 
 
 def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
@@ -177,4 +218,6 @@ def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         caller=exchange.caller_address,
         target=exchange.target_used,
         attempts=exchange.attempts,
+        refused_by=exchange.refused_by,
+        would_refuse=exchange.would_refuse,
     )

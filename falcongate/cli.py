@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 from falcongate import __version__, demo
+from falcongate.cli_breaker import add_breaker_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
-from falcongate.errors import ConfigError, MalformedRequest, MethodNotAllowed, Refusal
-from falcongate.routing.path import normal_form, origin_form, split_target
-from falcongate.routing.table import Match, Route, RouteTable
-from falcongate.server.http1 import parse_head
-from falcongate.upstream.rewrite import rewritten_target, strips_prefix
-from falcongate.wire.fields import FieldBlock
+from falcongate.errors import ConfigError
+from falcongate.explain import aligned, explain, rewriting, shown
+from falcongate.refusals import Refusal
+from falcongate.routing.table import Route, RouteTable
+from falcongate.state.embedded import find_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
 
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 8000
-# What `app.py` adds as doors of our own; all else is for the services.
-_OWN_PATH: Final = re.compile(r"/(?:health(?:/live|/ready)?|metrics|ws/[^/]+(?:/.*)?)/?")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +69,7 @@ def _parser() -> ArgumentParser:
     explain = command("explain", _explain, "Tell what would happen to a request.", with_config)
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
+    add_breaker_command(command, with_config)
     demonstrate = command("demo", _demo, "Run small services to try the gateway with.", with_workers)
     demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
     demonstrate.add_argument(
@@ -130,12 +128,23 @@ def _check(arguments: Namespace) -> int:
     port = process.port or f"{_PORT} (PORT is not set)"
     workers = process.workers or "one a core, four at most (WEB_CONCURRENCY is not set)"
     print(f"The configuration is valid: {services}, port {port}, workers: {workers}.")
+    print(f"Shared state: {_shared_state(settings.redis)}.")
     print("\nSet, where it differs from the default:")
     said = dict(_flat(settings.model_dump(mode="json", exclude_defaults=True)))
     print("\n".join(f"  {key} = {value}" for key, value in said.items()) or "  nothing")
     for warning in _warnings(settings):
         print(f"\nwarning: {warning}")
     return 0
+
+
+def _shared_state(settings: RedisSettings) -> str:
+    if settings.url is not None:
+        return "the Redis of redis.url"
+    program = find_program()
+    if program is None:
+        return "none, each worker keeps its own; set REDIS_URL, or install redis-server"
+    kept = f"kept in {settings.embedded_directory}" if settings.embedded_directory else "forgotten at the end"
+    return f"a Redis of the gateway's own, {program}, {kept}"
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -166,8 +175,8 @@ def _routes(arguments: Namespace) -> int:
     for route in sorted(table.routes, key=lambda route: route.prefix):
         targets, timeout = ", ".join(route.settings.url), f"{route.settings.timeout_s:g} s"
         public = _public_below(settings, table, route)
-        rows.append((route.prefix, route.service, targets, timeout, public, _rewriting(route)))
-    print(_aligned(rows))
+        rows.append((route.prefix, route.service, targets, timeout, public, rewriting(route)))
+    print(aligned(rows))
     print("\nPublic paths:", *(settings.public_paths or ["none"]), sep="\n  ")
     timeouts = [f"{seconds:g} s  {endpoint}" for endpoint, seconds in settings.endpoint_timeouts.items()]
     print("\nTimeouts by endpoint:", *(timeouts or ["none"]), sep="\n  ")
@@ -181,101 +190,17 @@ def _public_below(settings: GatewaySettings, table: RouteTable, route: Route) ->
     return str(count) if count else "-"
 
 
-def _rewriting(route: Route) -> str:
-    service = route.settings
-    parts = [
-        f"strip {service.strip_prefix}" if strips_prefix(route) else "",
-        f"add {service.add_prefix}" if service.add_prefix else "",
-        "append /" if service.append_slash else "",
-    ]
-    return ", ".join(filter(None, parts)) or "-"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(padded)
-
-
 def _explain(arguments: Namespace) -> int:
     settings = load(path=arguments.config)
-    table = RouteTable(settings)
-    method, raw_target = arguments.method, os.fsencode(arguments.target)
-    print(f"{_shown(method)} {_shown(arguments.target)}\n")
+    print(f"{shown(arguments.method)} {shown(arguments.target)}\n")
     try:
-        target, path = _judge(settings, method, raw_target)
-        rows = [("judged as", _shown(path))]
-        if is_own_path(path):
-            rows += [("answered by", "the gateway itself")]
-        else:
-            match = table.match(path)
-            rows += [*_way(match, method, target, table.candidates(path)[1:]), *_rules(settings, match)]
+        rows = explain(settings, arguments.method, os.fsencode(arguments.target))
     except Refusal as refusal:
         why = f"{refusal.status} {refusal.problem}: {refusal.detail}"
-        print(_aligned([("refused", why), ("", refusal.suggestion)]))
+        print(aligned([("refused", why), ("", refusal.suggestion)]))
         return 1
-    print(_aligned(rows))
+    print(aligned(list(rows)))
     return 0
-
-
-def _shown(text: str) -> str:
-    """An argument without what would move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
-
-
-def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[bytes, str]:
-    """The target in origin form and the path that rules see. Raises the Refusal that a caller would get."""
-    host = re.split(rb"[/?#]", raw_target.partition(b"://")[2])[0] if raw_target[:1] != b"/" else b""
-    request = b"%b %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (os.fsencode(method), raw_target, host or b"gateway")
-    head = parse_head(request, settings.server, FieldBlock(b"", [], {}))
-    if (head.method, head.target) != (method, raw_target.decode("latin-1")):
-        raise MalformedRequest("The request line would be more than one line.")
-    if method in ("CONNECT", "TRACE"):
-        raise MethodNotAllowed(f"{method} is never forwarded.")
-    target = raw_target if raw_target.startswith(b"/") else origin_form(raw_target, host)
-    return target, normal_form(split_target(target)[0])
-
-
-def is_own_path(path: str) -> bool:
-    """Whether the gateway answers a path itself, with and without a slash at its end."""
-    return _OWN_PATH.fullmatch(path) is not None
-
-
-def _way(match: Match, method: str, target: bytes, others: Iterable[Route]) -> Iterator[tuple[str, str]]:
-    route = match.route
-    service = route.settings
-    yield "route", f"{route.prefix} -> {route.service}"
-    for other in others:
-        yield "passed over", f"{other.prefix} -> {other.service}: shorter"
-    sent = rewritten_target(target, method, route)
-    yield "sends", f"{method} {os.fsdecode(sent)} HTTP/1.1"
-    yield "rewriting", _rewriting(route) if sent != target else "none: byte for byte"
-    for url in service.url:
-        host = "the caller's" if service.preserve_host else urlsplit(url).netloc
-        yield "to", f"{url} (Host: {host})"
-
-
-def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]:
-    service, name = match.route.settings, match.route.service
-
-    def origin(key: str) -> str:
-        return f"services.{name}.{key}" if key in service.model_fields_set else "default"
-
-    of_route = match.timeout_from.endswith(".timeout_s")
-    yield "first byte", f"{match.timeout_s:g} s ({origin('timeout_s') if of_route else match.timeout_from})"
-    for meaning, key in (
-        ("connect", "connect_timeout_s"), ("pauses", "idle_timeout_s"), ("whole", "total_timeout_s"),
-        ("connection", "pool_wait_s"),
-    ):  # fmt: skip
-        yield meaning, f"{getattr(service, key):g} s ({origin(key)})"
-    yield "largest body", f"{service.max_body_bytes} bytes ({origin('max_body_bytes')})"
-    yield "retries", f"{service.retries}, only where repeating is safe ({origin('retries')})"
-    if match.is_public:
-        cookies = f", cookies {', '.join(settings.credential_cookies)}" if settings.credential_cookies else ""
-        yield "public", f"yes; removed: Authorization{cookies}"
-    else:
-        yield "public", "no; credentials are passed on"
-    yield "policies", "none configured: no limit and no breaker applies"
 
 
 def _demo(arguments: Namespace) -> int:

@@ -1,7 +1,7 @@
 """What can go wrong with a request, as values that carry their own meaning.
 
-Here are refusals (we decided not to forward), attempt failures (a service or a caller broke
-off) and configuration mistakes. How they become a response is `middleware/problem.py`; what
+Here are attempt failures (a service or a caller broke off) and configuration mistakes; refusals (we
+decided not to forward) have `refusals.py`. How they become a response is `middleware/problem.py`; what
 they mean for a breaker or a retry is read from their fields, never from their text.
 """
 
@@ -28,7 +28,8 @@ class GatewayError(Exception):
 
     `status` is the HTTP status, `problem` the last part of the problem type, `title` its short
     human name, `suggestion` what the caller can do. `detail` is for the caller: it never holds
-    an address or a name from inside. `closes` says that the caller's connection cannot be used
+    an address or a name from inside. `members` stand in the problem document beside the usual ones.
+    `closes` says that the caller's connection cannot be used
     again, because we no longer know where the next request on it would begin.
     """
 
@@ -52,121 +53,7 @@ class GatewayError(Exception):
             self.detail = detail
         self.retry_after_s = retry_after_s
         self.headers = headers
-
-
-class Refusal(GatewayError):
-    """We decided not to forward."""
-
-    proxy_status = "http_request_denied"
-
-
-class MalformedRequest(Refusal):
-    """The request has no meaning or more than one (RFC 9112)."""
-
-    status = 400
-    problem = "malformed-request"
-    title = "Malformed request"
-    suggestion = "Send a request that follows RFC 9112."
-    detail = "The request could not be understood."
-    proxy_status = "http_request_error"
-    closes = True
-
-
-class AmbiguousPath(MalformedRequest):
-    """A path that different readers would read differently; its framing is sound."""
-
-    problem = "ambiguous-path"
-    title = "Ambiguous path"
-    suggestion = "Send the path without dot segments, encoded slashes, backslashes or controls."
-    detail = "The path can be read in more than one way."
-    closes = False
-
-
-class NoRoute(Refusal):
-    """No configured service answers this path."""
-
-    status = 404
-    problem = "no-route"
-    title = "No such route"
-    suggestion = "Check the path: it must begin with the path of a configured service."
-    detail = "No service is configured for this path."
-    proxy_status = "destination_not_found"
-
-
-class MethodNotAllowed(Refusal):
-    """A method that is not for this resource, or never forwarded (CONNECT, TRACE)."""
-
-    status = 405
-    problem = "method-not-allowed"
-    title = "Method not allowed"
-    suggestion = "Use one of the methods in the Allow header."
-    detail = "This method is not allowed here."
-
-
-class CallerTimedOut(Refusal):
-    """The caller did not send its head or body in time."""
-
-    status = 408
-    problem = "request-timeout"
-    title = "The request arrived too slowly"
-    suggestion = "Send the whole request without long pauses."
-    detail = "The request was not received in time."
-    closes = True
-
-
-class BodyTooLarge(Refusal):
-    """The body is over `max_body_bytes` of its service."""
-
-    status = 413
-    problem = "body-too-large"
-    title = "Request body too large"
-    suggestion = "Send a smaller body, or ask the operator to raise the limit."
-    detail = "The request body is larger than this route accepts."
-    closes = True
-
-
-class TargetTooLong(Refusal):
-    """The request line is over `max_request_line_bytes`."""
-
-    status = 414
-    problem = "uri-too-long"
-    title = "Request line too long"
-    suggestion = "Send long parameters in the body."
-    detail = "The request line is longer than the gateway accepts."
-    closes = True
-
-
-class HeadTooLarge(Refusal):
-    """The head is over `max_head_bytes` or has more than `max_headers` fields."""
-
-    status = 431
-    problem = "header-fields-too-large"
-    title = "Request header fields too large"
-    suggestion = "Send fewer or shorter headers; very often it is cookies."
-    detail = "The request headers are larger than the gateway accepts."
-    closes = True
-
-
-class UnsupportedCoding(Refusal):
-    """A transfer coding other than chunked, or a method that nobody knows (RFC 9110, 15.6.2)."""
-
-    status = 501
-    problem = "not-implemented"
-    title = "Not implemented"
-    suggestion = "Use a registered method and no transfer coding but chunked."
-    detail = "The gateway does not implement what this request needs."
-    closes = True
-
-
-class Saturated(Refusal):
-    """Every connection to the service is in use and none came free in time."""
-
-    status = 503
-    problem = "saturated"
-    title = "The service is saturated"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "Too many requests are waiting for this service."
-    proxy_status = "connection_limit_reached"
+        self.members: dict[str, object] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from falcongate.wire.fields import block_of_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
-    from falcongate.errors import Refusal
+    from falcongate.errors import Stage
+    from falcongate.refusals import Refusal
     from falcongate.routing.table import Match
     from falcongate.wire.channel import Channel
     from falcongate.wire.fields import Field, FieldBlock
@@ -37,13 +38,40 @@ class ServiceHead(Protocol):
     fields: list[Field]
 
 
+class Guard(Protocol):
+    """Who let the exchange pass and wants to know how it ended."""
+
+    def end(self, exchange: Exchange) -> None:
+        """The exchange is over. Called once; must not wait."""
+
+
+class Probe(Protocol):
+    """The place of a request that tries whether a service works again."""
+
+    def end(self, exchange: Exchange) -> None:
+        """Tell how it went, and give the place back. Harmless if repeated; does not wait."""
+
+
+class Places(Protocol):
+    """What the request takes up of limits on requests at the same time."""
+
+    def end(self) -> None:
+        """Give all back. Harmless if repeated; does not wait."""
+
+
 class Exchange:
     """One request with its answer.
 
     Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the
     address after trusted proxies, `peer_address` that of the socket. `route_match` is None until
-    a service is found. `refusal` was decided before there was anybody to answer it. `status` is what
-    the caller was sent, 499 if it left before.
+    a service is found. `claims` are those of a token that was checked. `limit_lines` are the header
+    lines that say what is left of limits; `refused_by` and `would_refuse` name those that refused it,
+    or would have if they did not only watch. `refusal` was decided before there was anybody to answer
+    it. `status` is what the caller was sent, 499 if it left before. `guard` let it pass under
+    `guard_mark`, as a `probe` if it tries a service that failed; targets in `shut_targets` are not to be
+    tried. `places` are its own among those of requests at the same time. `failed_at` is how far the last
+    attempt had come when it failed through its service, None if it did not; `failed_targets` are those
+    of all such attempts.
     """
 
     __slots__ = (
@@ -51,28 +79,39 @@ class Exchange:
         "block",
         "caller_address",
         "caller_channel",
+        "claims",
         "ended",
         "environ",
+        "failed_at",
+        "failed_targets",
         "failure_reason",
+        "guard",
+        "guard_mark",
         "host",
         "is_from_trusted_proxy",
+        "limit_lines",
         "method",
         "on_close",
         "path",
         "peer_address",
+        "places",
+        "probe",
         "problem",
         "received_bytes",
         "refusal",
+        "refused_by",
         "request_id",
         "route_match",
         "scheme",
         "sent_bytes",
         "service_head",
         "service_s",
+        "shut_targets",
         "started",
         "status",
         "target",
         "target_used",
+        "would_refuse",
     )
 
     def __init__(self, environ: dict[str, Any], request_id: str, started: float) -> None:
@@ -97,6 +136,17 @@ class Exchange:
         self.attempts = 0
         self.status = 0
         self.problem = ""
+        self.guard: Guard | None = None
+        self.guard_mark: object = None
+        self.probe: Probe | None = None
+        self.places: Places | None = None
+        self.shut_targets: Collection[str] = ()
+        self.failed_at: Stage | None = None
+        self.failed_targets: tuple[str, ...] = ()
+        self.claims: Mapping[str, object] | None = None
+        self.limit_lines = b""
+        self.refused_by: tuple[str, ...] = ()
+        self.would_refuse: tuple[str, ...] = ()
         self.refusal: Refusal | None = environ.get("falcongate.refusal")
         self.failure_reason = ""
         self.received_bytes = 0

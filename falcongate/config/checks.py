@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.policies import parse_rate
 from falcongate.config.settings import TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from falcongate.config.breaker import BreakerSettings
     from falcongate.config.mistakes import Location
-    from falcongate.config.settings import GatewaySettings, RedisSettings, ServiceSettings
+    from falcongate.config.policies import PolicySettings
+    from falcongate.config.redis import RedisSettings
+    from falcongate.config.settings import GatewaySettings, ServiceSettings
 
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
 
@@ -27,7 +32,18 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
     yield from _in_redis(settings.redis)
+    for name, limit in settings.limits.items():
+        yield from _in_policy(("limits", name), limit, settings.services)
+        rates = [f"{rate.limit} in {rate.window_s} s" for rate in map(parse_rate, limit.rate)]
+        yield from _repeated(("limits", name, "rate"), rates)
+    for name, places in settings.concurrency.items():
+        yield from _in_policy(("concurrency", name), places, settings.services)
+        if name in settings.limits:
+            yield Mistake(("concurrency", name), "limits has one of this name: give it another", name)
+    yield from _in_breaker(("breaker",), settings.breaker)
     for name, service in settings.services.items():
+        if service.breaker.model_fields_set:
+            yield from _in_breaker(("services", name, "breaker"), settings.breaker_of(name))
         yield from _in_service(("services", name), _paths_of(name, service), service)
         yield from _in_tls(("services", name, "tls"), service)
 
@@ -125,6 +141,40 @@ def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
     elif redis.ca_file:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         yield from _in_authorities(("redis", "ca_file"), redis.ca_file, context)
+
+
+def _in_policy(location: Location, policy: PolicySettings, services: Collection[str]) -> Iterator[Mistake]:
+    for setting, values in (
+        ("key", policy.key),
+        ("services", policy.services),
+        ("methods", policy.methods),
+        ("paths", policy.paths),
+    ):
+        yield from _repeated((*location, setting), values)
+    for at, service in enumerate(policy.services):
+        if service not in services:
+            yield Mistake((*location, "services", at), no_such(service, services), shown(service))
+
+
+def _in_breaker(location: Location, breaker: BreakerSettings) -> Iterator[Mistake]:
+    if breaker.slow_ratio and not breaker.slow_call_s:
+        yield Mistake((*location, "slow_ratio"), "needs slow_call_s beside it, as no call is slow without")
+    if breaker.max_open_s < breaker.open_s:
+        remedy = f"is below open_s, which is {breaker.open_s:g}; raise it"
+        yield Mistake((*location, "max_open_s"), remedy, shown(breaker.max_open_s))
+    if breaker.enabled and not (breaker.max_failures or breaker.failure_ratio or breaker.slow_ratio):
+        remedy = (
+            "nothing would ever open it; set max_failures, failure_ratio or slow_ratio, or enabled = false"
+        )
+        yield Mistake(location, remedy)
+
+
+def no_such(service: str, services: Collection[str]) -> str:
+    """What to say of a name that is none of these."""
+    near = difflib.get_close_matches(service, services, 1)
+    if near:
+        return f"no service has this name; did you mean {near[0]}?"
+    return f"no service has this name; there are {', '.join(services) or 'none'}"
 
 
 def _why_no_pair(error: Exception) -> str:

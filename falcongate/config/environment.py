@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import SecretStr
+
 from falcongate.config.mistakes import shown
 from falcongate.errors import ConfigProblem
 
@@ -14,21 +16,30 @@ if TYPE_CHECKING:
 
 ENVIRONMENT: Final = "environment"
 MICROSERVICE_URLS: Final = "MICROSERVICE_URLS"
+OWN_REDIS: Final = "FALCONGATE_OWN_REDIS"
+"""How gunicorn's master tells its workers where the Redis is that it has started for them."""
 
 _MAX_DIGITS: Final = 9
+_MIN_TOKEN_LENGTH: Final = 16
 _HOW_TO_SAY_URLS: Final = 'write {"hr": "http://host:8004"} or hr=http://host:8004,lms=http://host:8005'
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """What the platform says of the processes: `port` to listen on and how many `workers`; None: not said."""
+    """What the platform says of the processes; None: not said.
+
+    `port` to listen on, how many `workers`, the `admin_token` of those who may steer the gateway, and the
+    address of the gateway's own Redis, `own_redis`, which its master says.
+    """
 
     port: int | None
     workers: int | None
+    admin_token: SecretStr | None
+    own_redis: str | None
 
 
 def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[ConfigProblem]]:
-    """PORT and WEB_CONCURRENCY, and what is wrong with them."""
+    """PORT, WEB_CONCURRENCY and FALCONGATE_ADMIN_TOKEN, and what is wrong with them."""
     problems: list[ConfigProblem] = []
 
     def number(name: str, most: int) -> int | None:
@@ -40,7 +51,19 @@ def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[Con
             problems.append(ConfigProblem(ENVIRONMENT, name, shown(text), remedy))
         return None
 
-    return ProcessSettings(number("PORT", 65_535), number("WEB_CONCURRENCY", 256)), problems
+    token = environ.get("FALCONGATE_ADMIN_TOKEN", "").strip()
+    if token and (len(token) < _MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable()):
+        remedy = (
+            f"must be at least {_MIN_TOKEN_LENGTH} characters of ASCII; make one with: openssl rand -hex 32"
+        )
+        problems.append(ConfigProblem(ENVIRONMENT, "FALCONGATE_ADMIN_TOKEN", "", remedy))
+    made = ProcessSettings(
+        port=number("PORT", 65_535),
+        workers=number("WEB_CONCURRENCY", 256),
+        admin_token=SecretStr(token) if token else None,
+        own_redis=environ.get(OWN_REDIS) or None,
+    )
+    return made, problems
 
 
 def parse_microservice_urls(text: str) -> tuple[dict[str, Any], list[ConfigProblem]]:

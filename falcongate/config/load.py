@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def load(environ: Mapping[str, str] | None = None, path: str | None = None) -> GatewaySettings:
     """The settings of `path`, else of the file in FALCONGATE_CONFIG, else of the environment alone.
 
-    Raises ConfigError with all mistakes at once, those in PORT and WEB_CONCURRENCY among them.
+    Raises ConfigError with all mistakes at once, those in PORT and its like among them.
     """
     environ = os.environ if environ is None else environ
     document = Document(path or environ.get("FALCONGATE_CONFIG") or "", environ)
@@ -34,7 +34,7 @@ def load(environ: Mapping[str, str] | None = None, path: str | None = None) -> G
 
 
 def load_process(environ: Mapping[str, str] | None = None) -> ProcessSettings:
-    """PORT and WEB_CONCURRENCY. Raises ConfigError."""
+    """PORT, WEB_CONCURRENCY and FALCONGATE_ADMIN_TOKEN, and what the master has said. Raises ConfigError."""
     settings, problems = parse_process(os.environ if environ is None else environ)
     if problems:
         raise ConfigError(tuple(problems))

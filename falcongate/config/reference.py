@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
+from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 
 if TYPE_CHECKING:
@@ -23,18 +24,24 @@ _HEAD: Final = """\
 # `falcongate check --config FILE` reports every mistake in a file. docs/configuration.md tells what
 # to set for which purpose. This file is made from the gateway's own models.
 """
-_EXAMPLE: Final = """\
-# The services, by name. `hello` is an example; only `url` must be there.
-[services.hello]
-"""
-_EXAMPLE_URL: Final = 'url = "${HELLO_URL:-http://127.0.0.1:8001}"\n'
+_EXAMPLES: Final[dict[type[BaseModel], tuple[str, str, str]]] = {
+    LimitSettings: ("limits", "api", 'rate = "200/m"\n'),
+    ConcurrencySettings: ("concurrency", "uploads", "limit = 20\n"),
+    ServiceSettings: ("services", "hello", 'url = "${HELLO_URL:-http://127.0.0.1:8001}"\n'),
+}
+"""Tables by name: where they stand, a name for the example, and what must be there."""
+_TABLES_BY_NAME: Final = frozenset(table for table, _, _ in _EXAMPLES.values())
 
 
 def render_reference() -> str:
     """The whole file."""
     tables = [_HEAD, *_settings_of(GatewaySettings), *_tables_of(GatewaySettings, "")]
-    tables += [_EXAMPLE + "\n".join(_settings_of(ServiceSettings))]
-    return "\n".join([*tables, *_tables_of(ServiceSettings, "services.hello.")])
+    for model, (table, name, required) in _EXAMPLES.items():
+        about = " ".join((GatewaySettings.model_fields[table].description or "").split())
+        lead = _comment(f"{about} `{name}` is an example; only `{required.split()[0]}` must be there.")
+        tables.append(f"{lead}[{table}.{name}]\n" + "\n".join(_settings_of(model, required)))
+        tables += _tables_of(model, f"{table}.{name}.")
+    return "\n".join(tables)
 
 
 def _tables_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -44,12 +51,12 @@ def _tables_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield f"{_comment(table.__doc__ or '')}[{prefix}{name}]\n" + "\n".join(_settings_of(table))
 
 
-def _settings_of(model: type[BaseModel]) -> Iterator[str]:
+def _settings_of(model: type[BaseModel], required: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        if isinstance(default, BaseModel) or name == "services":
+        if isinstance(default, BaseModel) or (model is GatewaySettings and name in _TABLES_BY_NAME):
             continue
-        assignment = _EXAMPLE_URL if field.is_required() else f"# {name} = {_toml(default)}\n"
+        assignment = required if field.is_required() else f"# {name} = {_toml(default)}\n"
         yield _comment(field.description or "") + assignment
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
+from falcongate.config.breaker import BreakerSettings
 from falcongate.config.model import Settings
+from falcongate.config.policies import ConcurrencySettings, LimitSettings  # noqa: TC001  # pydantic needs it
+from falcongate.config.redis import RedisSettings
 from falcongate.config.values import (
     Cidr,
     EmptyIsUnset,
@@ -25,7 +28,6 @@ from falcongate.config.values import (
     PathPattern,
     PathPrefix,
     PublicUrl,
-    RedisUrl,
     Seconds,
     ServiceName,
     TargetUrls,
@@ -151,6 +153,7 @@ class ServiceSettings(Settings):
     """Seconds a target that could not be connected to is passed over, if there is another."""
 
     tls: TlsSettings = TlsSettings()
+    breaker: BreakerSettings = BreakerSettings()
 
 
 class CorsSettings(Settings):
@@ -214,37 +217,6 @@ class LogSettings(Settings):
     """Least severe message that is logged on standard error."""
 
 
-class RedisSettings(Settings):
-    """The state that all workers and hosts share."""
-
-    url: Annotated[RedisUrl | None, EmptyIsUnset] = None
-    """Address: `redis://`, `rediss://` (TLS) or `unix://`; with Sentinel
-    `redis+sentinel://host:port,host:port/service`. Unset: `REDIS_URL` of the environment, else none."""
-
-    cluster: bool = False
-    """The address is a node of a Redis Cluster; the others are found through it."""
-
-    sentinel_password: Annotated[SecretStr | None, EmptyIsUnset] = None
-    """Password of the Sentinels themselves. Unset: they ask for none. That of the servers is in `url`."""
-
-    ca_file: Annotated[str | None, EmptyIsUnset] = None
-    """PEM file of the authorities to trust for the server's certificate. Unset: the system's."""
-
-    insecure_skip_verify: bool = False
-    """Accept any certificate of the server, as Heroku's self-signed ones need. Anyone between can then
-    read and change everything."""
-
-    budget_ms: Annotated[int, Field(ge=5, le=5_000), NotBoolean] = 50
-    """Most milliseconds a request waits for the shared state; then its policies do without."""
-
-    @model_validator(mode="after")
-    def _cluster_is_reached_by_network(self) -> RedisSettings:
-        scheme = self.url.get_secret_value().partition("://")[0] if self.url else ""
-        if self.cluster and scheme not in ("", "redis", "rediss"):
-            raise ValueError("cluster needs a url that begins with redis:// or rediss://")
-        return self
-
-
 class GatewaySettings(Settings):
     """The whole configuration."""
 
@@ -259,6 +231,9 @@ class GatewaySettings(Settings):
     """Paths that need no credentials; the caller's `Authorization` and its credential cookies are
     removed there."""
 
+    x_ratelimit_headers: bool = False
+    """Also answer with `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the tightest limit."""
+
     credential_cookies: tuple[Token, ...] = ("access_token", "refresh_token", "sessionid")
     """Cookies that carry credentials, removed on public paths."""
 
@@ -271,6 +246,18 @@ class GatewaySettings(Settings):
     security_headers: SecurityHeaderSettings = SecurityHeaderSettings()
     log: LogSettings = LogSettings()
     redis: RedisSettings = RedisSettings()
+    breaker: BreakerSettings = BreakerSettings()
+
+    limits: dict[ServiceName, LimitSettings] = {}  # noqa: RUF012  # pydantic copies it
+    """Limits on requests, by name. All that apply to a request hold; it is charged to all or to none."""
+
+    concurrency: dict[ServiceName, ConcurrencySettings] = {}  # noqa: RUF012  # pydantic copies it
+    """Limits on requests at the same time, by name."""
 
     services: dict[ServiceName, ServiceSettings] = {}  # noqa: RUF012  # pydantic copies it
     """The services, by name."""
+
+    def breaker_of(self, service: str) -> BreakerSettings:
+        """The breaker of a service: what its own table says, and the common one where that is silent."""
+        own = self.services[service].breaker
+        return self.breaker.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

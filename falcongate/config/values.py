@@ -38,6 +38,11 @@ _METHOD = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?|")
 
 
+SECONDS_IN: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd])")
+_MAX_LENGTH_S: Final = 30 * 86_400
+
+
 def _address(url: str) -> str:
     """Scheme, host and port in one spelling, so that the same address is the same text."""
     found = _ADDRESS.fullmatch(url)
@@ -137,17 +142,27 @@ def _is_host(text: str) -> bool:
     return bool(parts.hostname) and parts.port != 0
 
 
+def seconds_of(length: object) -> float:
+    """`90s`, `15m`, `2h`, `7d` in seconds; at most 30 days. Raises ValueError."""
+    found = _LENGTH.fullmatch(length) if isinstance(length, str) else None
+    seconds = int(found[1]) * SECONDS_IN[found[2]] if found else 0
+    if not 0 < seconds <= _MAX_LENGTH_S:
+        raise ValueError("must be a length of time like 90s, 15m, 2h or 7d, of 30 days at most")
+    return float(seconds)
+
+
 def _one_or_many(value: object) -> object:
+    """A single text stands for a list of one."""
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list | tuple):
-        raise ValueError("must be an address, or a list of addresses")  # noqa: TRY004  # see `_no_boolean`
+        raise ValueError("must be a text in quotes, or a list of them")  # noqa: TRY004  # see `_no_boolean`
     return value
 
 
 def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
-        raise ValueError("must have at least one address")
+        raise ValueError("must have at least one entry")
     return values
 
 
@@ -167,11 +182,9 @@ NotBoolean = BeforeValidator(_no_boolean)
 # TOML cannot say "nothing", and `${NAME:-}` is the empty text.
 EmptyIsUnset = BeforeValidator(_empty_is_unset)
 Seconds = Annotated[float, Field(gt=0, le=86_400), NotBoolean]
-TargetUrls = Annotated[
-    tuple[Annotated[str, AfterValidator(_address)], ...],
-    AfterValidator(_not_empty),
-    BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...]),
-]
+OneOrMany = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
+AtLeastOne = AfterValidator(_not_empty)
+TargetUrls = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], AtLeastOne, OneOrMany]
 PathPrefix = Annotated[
     str, _fullmatch(_PATH_PREFIX, "a path like /api/hr, without dot segments or wildcards")
 ]

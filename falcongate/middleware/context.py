@@ -9,9 +9,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from falcongate.errors import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
+from falcongate.refusals import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form
 from falcongate.wire.host import is_host
 from falcongate.wire.peeked_channel import PeekedChannel
@@ -171,6 +171,11 @@ class _Answer:
             on_close()
         if isinstance(exchange.caller_channel, PeekedChannel):
             exchange.caller_channel.close()
+        guard, exchange.guard = exchange.guard, None
+        if guard is not None:
+            guard.end(exchange)
+        if exchange.places is not None:
+            exchange.places.end()
         exchange.ended = monotonic()
         exchange.environ = _OVER
         report(exchange)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from falcongate.errors import CallerLeft, GatewayError, MalformedRequest, MethodNotAllowed, NoRoute
+from falcongate.errors import CallerLeft, GatewayError
 from falcongate.exchange import EXCHANGE
+from falcongate.refusals import MalformedRequest, MethodNotAllowed, NoRoute
 
 if TYPE_CHECKING:
     from falcongate.exchange import Exchange
@@ -96,5 +97,6 @@ def render_problem(error: GatewayError, exchange: Exchange) -> bytes:
         "service": exchange.service or None,
         "request_id": exchange.request_id,
         "suggestion": error.suggestion,
+        **error.members,
     }
     return json.dumps(document).encode()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from falcongate.exchange import Exchange
     from falcongate.middleware.cors import Cors
 
-_PASS, _DROP, _SECURITY, _LENGTH, _DATE = range(5)
+_PASS, _DROP, _SECURITY, _LENGTH, _DATE, _LIMIT = range(6)
 _MAX_KNOWN_NAMES: Final = 1_024
 _MAX_KNOWN_LENGTH: Final = 256
 
@@ -38,6 +38,8 @@ class _Kinds(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         kind = _DROP if self._replaces_cors and name.startswith(CORS_PREFIX) else _PASS
+        if name.startswith((b"ratelimit", b"x-ratelimit-")):
+            kind = _LIMIT
         if len(self) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_LENGTH:
             self[name] = kind
         return kind
@@ -69,6 +71,8 @@ class ResponseHeaders:
             kind = kinds[field.name]
             if kind == _DROP:
                 continue
+            if kind == _LIMIT and exchange.limit_lines:
+                continue  # two limits side by side would be read as one, and perhaps the wider one
             lines.append(field.line)
             if kind == _LENGTH:
                 has_length = True
@@ -98,8 +102,9 @@ class ResponseHeaders:
             text += f"X-Gateway-Service: {service}\r\n"
         if self._has_timing:
             text += _timing(exchange)
-        return b"%b%b%b" % (
+        return b"%b%b%b%b" % (
             text.encode("latin-1"),
+            exchange.limit_lines,
             self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
             security.without(set_by_service) if set_by_service else security.block,
         )

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
 
 from falcongate import __version__
 
 if TYPE_CHECKING:
+    from falcongate.admission.breaker import Breakers
     from falcongate.state.heartbeat import Heartbeat
     from falcongate.upstream.targets import Targets
+
+_NOT_SHARED: Final = "not shared: each worker keeps its own state"
 
 
 class Health:
     """`GET /health`: the whole document.
 
-    Without a `heartbeat`, no Redis is configured.
+    Without a `heartbeat` there is no Redis.
     """
 
-    def __init__(self, services: dict[str, Targets], heartbeat: Heartbeat | None) -> None:
+    def __init__(
+        self,
+        services: dict[str, Targets],
+        heartbeat: Heartbeat | None,
+        breakers: Breakers,
+        *,
+        is_redis_embedded: bool,
+    ) -> None:
         self._services = services
+        self._breakers = breakers
         self._heartbeat = heartbeat
+        self._shared_state = ("embedded" if is_redis_embedded else "redis") if heartbeat else "none"
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200 whatever the services do: the gateway itself can serve."""
         del req
         services = {name: _state_of(targets) for name, targets in self._services.items()}
-        redis = self._heartbeat.redis if self._heartbeat else "not configured"
+        redis = self._heartbeat.redis if self._heartbeat else _NOT_SHARED
         is_degraded = "unreachable" in services.values() or redis == "unreachable"
         resp.media = {
             "status": "degraded" if is_degraded else "healthy",
             "service": "falcongate",
             "version": __version__,
             "timestamp": datetime.now(UTC).isoformat(),
+            "shared_state": self._shared_state,
             "dependencies": {"redis": redis, **services},
             "hosts": [host.name for host in self._heartbeat.hosts] if self._heartbeat else [],
-            "circuit_breaker": {},
+            "circuit_breaker": {name: breaker.state for name, breaker in self._breakers.known().items()},
         }
         resp.cache_control = ("no-store",)
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from falcongate.errors import AttemptFailure
 from falcongate.exchange import EXCHANGE
+from falcongate.refusals import Refusal
 
 if TYPE_CHECKING:
     import falcon
 
+    from falcongate.admission.breaker import Breakers
+    from falcongate.admission.concurrency import Rooms
+    from falcongate.admission.limits import Limits
     from falcongate.exchange import Exchange
     from falcongate.routing.table import RouteTable
     from falcongate.upstream.forward import Forwarder
@@ -20,8 +25,13 @@ if TYPE_CHECKING:
 class Proxy:
     """The resource behind every path that is not the gateway's own."""
 
-    def __init__(self, routes: RouteTable, forwarder: Forwarder) -> None:
+    def __init__(
+        self, routes: RouteTable, forwarder: Forwarder, *, breakers: Breakers, limits: Limits, rooms: Rooms
+    ) -> None:
         self._routes = routes
+        self._breakers = breakers
+        self._limits = limits
+        self._rooms = rooms
         self._forwarder = forwarder
 
     def on_request(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -29,8 +39,17 @@ class Proxy:
         exchange: Exchange = req.env[EXCHANGE]
         # 3. routing: whose request it is.
         exchange.route_match = match = self._routes.match(exchange.path)
-        # 5. upstream: to the service, until the head of its answer is here.
-        body = self._forwarder.forward(exchange, match)
+        # 4. admission: whether it may pass. What asks nobody comes first.
+        self._breakers.admit(exchange)
+        receipt = self._limits.admit(exchange)
+        try:
+            self._rooms.enter(exchange)
+            # 5. upstream: to the service, until the head of its answer is here.
+            body = self._forwarder.forward(exchange, match)
+        except (AttemptFailure, Refusal) as failure:
+            if isinstance(failure, Refusal) or not failure.may_have_acted:
+                self._limits.refund(receipt)
+            raise
         # 6. and 7. the body is relayed by the server; with its close the attempt ends.
         exchange.on_close = body.close
         resp.stream = body

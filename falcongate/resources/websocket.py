@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falcongate.errors import MalformedRequest, NoRoute, UnsupportedCoding
 from falcongate.exchange import EXCHANGE
+from falcongate.refusals import MalformedRequest, NoRoute, UnsupportedCoding
 
 if TYPE_CHECKING:
     import falcon

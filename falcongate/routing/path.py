@@ -7,10 +7,13 @@ decides by path compares `normal_form`. Rewriting what is sent belongs to `upstr
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from falcongate.errors import AmbiguousPath, MalformedRequest
+from falcongate.refusals import AmbiguousPath, MalformedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # PERF: nearly all paths; no escapes, and no segment that begins with a dot. 0.4 us, against 3 below.
 _PLAIN: Final = re.compile(rb"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
@@ -75,3 +78,21 @@ def normal_form(raw_path: bytes) -> str:
     if _DOT_SEGMENT.search(path):
         raise AmbiguousPath("The path has a dot segment.")
     return path
+
+
+def compile_patterns(patterns: Sequence[str]) -> re.Pattern[str]:
+    """One expression for all of them: whole segments, and nothing before or behind them.
+
+    `*` is one segment, a final `**` any rest. Without patterns, none matches.
+    """
+    alternatives = []
+    for pattern in patterns:
+        segments = pattern.strip("/").split("/")
+        has_any_rest = segments[-1] == "**"
+        named = segments[:-1] if has_any_rest else segments
+        alternatives.append(
+            "".join("/[^/]+" if segment == "*" else "/" + re.escape(segment) for segment in named)
+            + ("(?:/.*)?" if has_any_rest else "/?")
+        )
+    # No path is empty.
+    return re.compile("|".join(alternatives), re.DOTALL)

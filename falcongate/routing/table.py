@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import NoRoute
+from falcongate.refusals import NoRoute
+from falcongate.routing.path import compile_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from falcongate.config.settings import GatewaySettings, ServiceSettings
 
@@ -50,7 +51,7 @@ class RouteTable:
         self._by_prefix = {route.prefix: route for route in self.routes}
         self._by_service = {route.service: route for route in reversed(self.routes)}
         self._deepest = max((route.prefix.count("/") for route in self.routes), default=0)
-        self._public = _compile_public(settings.public_paths)
+        self._public = compile_patterns(settings.public_paths)
         self._endpoints = sorted(
             (_Endpoint(text, seconds) for text, seconds in settings.endpoint_timeouts.items()),
             key=lambda endpoint: endpoint.weight,
@@ -127,18 +128,3 @@ def _routes_of(settings: GatewaySettings) -> Iterator[Route]:
     for name, service in settings.services.items():
         for path in service.paths or (f"/api/{name}",):
             yield Route(path.rstrip("/") or "/", name, service)
-
-
-def _compile_public(patterns: Sequence[str]) -> re.Pattern[str]:
-    """One expression for all public paths: whole segments, and nothing before or behind them."""
-    alternatives = []
-    for pattern in patterns:
-        segments = pattern.strip("/").split("/")
-        has_any_rest = segments[-1] == "**"
-        named = segments[:-1] if has_any_rest else segments
-        alternatives.append(
-            "".join("/[^/]+" if segment == "*" else "/" + re.escape(segment) for segment in named)
-            + ("(?:/.*)?" if has_any_rest else "/?")
-        )
-    # Without a pattern nothing is public: no path is empty.
-    return re.compile("|".join(alternatives), re.DOTALL)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import CallerLeft, CallerTimedOut
+from falcongate.errors import CallerLeft
+from falcongate.refusals import CallerTimedOut
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.channel import TimedOut
 

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 import gevent
 
-from falcongate.errors import CallerLeft, CallerTimedOut, Refusal
+from falcongate.errors import CallerLeft
+from falcongate.refusals import CallerTimedOut, Refusal
 from falcongate.server.answer import render_early_hints, render_head, start_of
 from falcongate.server.caller_body import NO_INPUT, CallerBody
 from falcongate.server.http1 import RequestHead, check_unfinished, parse_head, salvage_head

@@ -16,6 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from falcongate.config.environment import OWN_REDIS
 from falcongate.config.load import (
     copy_of_environment,
     load,
@@ -24,6 +25,7 @@ from falcongate.config.load import (
     set_in_environment,
 )
 from falcongate.errors import ConfigError
+from falcongate.server.own_redis import OwnRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,23 +85,37 @@ except ConfigError as _error:
 
 
 def when_ready(server: Arbiter) -> None:
-    """The sockets are open and no worker runs yet: make room for the metrics, and guard SIGHUP."""
+    """The sockets are open and no worker runs yet: make what workers share, and guard SIGHUP."""
     # A master that takes over from another (SIGUSR2) finds the files of workers that still run.
+    directory, is_ours = _metrics_directory()
     if not server.master_pid:
-        for left_over in _metrics_directory()[0].glob("*.db"):
+        for left_over in directory.glob("*.db"):
             left_over.unlink()
-    server.handle_hup = partial(_reload_if_valid, server.handle_hup)  # type: ignore[method-assign]
+    if is_ours and server.cfg.uid != os.geteuid():
+        os.chown(directory, server.cfg.uid, server.cfg.gid)
+    try:
+        _own_redis().provide(load().redis, server)
+    except ConfigError as error:
+        server.halt(render_report(error), exit_status=2)
+    server.handle_hup = partial(_reload_if_valid, server, server.handle_hup)  # type: ignore[method-assign]
+    # There is no hook for it, but this the master does every second.
+    server.murder_workers = partial(_look_after, server.murder_workers)  # type: ignore[method-assign]
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """In the new worker: let it be stopped from the start, and tell it where metrics are shared.
+    """In the new worker: let it be stopped from the start, and tell it what it shares with whom.
 
     Until gunicorn sets its handlers, a tenth of a second later, the worker has the master's, which
     do nothing here: it would not hear that it should end, and hold up the end of all.
     """
-    del server, worker
+    del worker
     for number in (signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, _leave)
+    # Limits are divided among them while the shared state is away.
+    set_in_environment("WEB_CONCURRENCY", str(server.num_workers))
+    # Only for workers: the master, when it reads the configuration anew, must not take it for an answer.
+    if url := _own_redis().url:
+        set_in_environment(OWN_REDIS, url)
     # prometheus_client looks once, when it is imported.
     set_in_environment(_METRICS_VARIABLE, str(_metrics_directory()[0]))
 
@@ -129,6 +145,11 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 @cache
+def _own_redis() -> OwnRedis:
+    return OwnRedis()
+
+
+@cache
 def _metrics_directory() -> tuple[Path, bool]:
     """Where the workers share their metrics, and whether it is ours to remove."""
     given = copy_of_environment().get(_METRICS_VARIABLE)
@@ -143,13 +164,19 @@ def _metrics_directory() -> tuple[Path, bool]:
     return directory, False
 
 
-def _reload_if_valid(go_on: Callable[[], None]) -> None:
+def _look_after(go_on: Callable[[], None]) -> None:
+    go_on()
+    _own_redis().look_after()
+
+
+def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:
     """SIGHUP: read the configuration anew, and stay with what runs if it has mistakes.
 
     gunicorn alone would find out from the new workers, and end everything when they cannot start.
     """
     try:
         globals().update(gunicorn_settings())
+        _own_redis().provide(load().redis, server)
     except ConfigError as error:
         sys.stderr.write(f"Not reloaded; what runs goes on as it was.\n{render_report(error)}")
     else:

@@ -17,12 +17,7 @@ from httptools import (
     HttpRequestParser,
 )
 
-from falcongate.errors import (
-    HeadTooLarge,
-    MalformedRequest,
-    TargetTooLong,
-    UnsupportedCoding,
-)
+from falcongate.refusals import HeadTooLarge, MalformedRequest, TargetTooLong, UnsupportedCoding
 from falcongate.wire.fields import Field, FieldBlock, fields_of, known_fields
 from falcongate.wire.framing import FramingError, parse_content_length
 

@@ -9,7 +9,7 @@ import gevent
 from falcongate.errors import StoreAway
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from falcongate.state.store import Host, SharedState
 
@@ -21,15 +21,17 @@ class Heartbeat:
     """Beats in the background; nobody waits for it.
 
     `name` is one for all workers of a host. `redis` is `connected`, `unreachable`, or `not asked yet`;
-    `hosts` are those that were alive at the last beat that came through.
+    `hosts` are those that were alive at the last beat that came through. `tell` is told after each beat
+    whether it did.
     """
 
-    __slots__ = ("_name", "_says", "_state", "hosts", "redis")
+    __slots__ = ("_name", "_says", "_state", "_tell", "hosts", "redis")
 
-    def __init__(self, state: SharedState, *, name: str, says: str) -> None:
+    def __init__(self, state: SharedState, *, name: str, says: str, tell: Callable[[bool], None]) -> None:
         self._state = state
         self._name = name
         self._says = says
+        self._tell = tell
         self.redis = "not asked yet"
         self.hosts: Sequence[Host] = ()
         gevent.spawn(self._run)
@@ -41,4 +43,5 @@ class Heartbeat:
                 self.redis = "connected"
             except StoreAway:
                 self.redis = "unreachable"
+            self._tell(self.redis == "connected")
             gevent.sleep(_BEAT_EVERY_S)

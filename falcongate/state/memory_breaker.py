@@ -82,7 +82,7 @@ class MemoryBreakers:
         granted = cell.breaker.state == "HALF_OPEN" and (
             owner in cell.probes or (out < rules.probes and out < needed)
         )
-        if granted and owner not in cell.probes:
+        if granted:
             cell.probes[owner] = now_ms + whole_ms(rules.probe_lease_s)
         cell.breaker = replace(cell.breaker, probes=len(cell.probes))
         return Probe(granted, cell.breaker)
@@ -145,6 +145,17 @@ class MemoryBreakers:
     def subscribe(self, on_breaker: Callable[[Breaker], None]) -> None:
         """Tell each transition, in the step that makes it."""
         self._listeners.append(on_breaker)
+
+    def take_over(self, breaker: Breaker, now_ms: int) -> None:
+        """Begin with a breaker as it was elsewhere at its `now_s`; its times become ours."""
+        ahead_s = now_ms / 1000 - breaker.now_s
+        moved = replace(
+            breaker,
+            since_s=breaker.since_s + ahead_s,
+            until_s=breaker.until_s + ahead_s if breaker.until_s else 0.0,
+            probes=0,
+        )
+        self._cells[breaker.name] = _Cell(moved)
 
     def _find(self, name: str, now_ms: int) -> _Cell:
         """The breaker as it is now: whatever ends by time has ended."""

@@ -54,8 +54,14 @@ class MemoryState:
     While `fault` is set every question raises StoreAway: SLOW after having waited for `budget_s`.
     """
 
-    def __init__(self, clock: Callable[[], int] = _steady_ms, *, budget_s: float = 0.05) -> None:
-        self.fault: Fault | None = None
+    def __init__(
+        self,
+        clock: Callable[[], int] = _steady_ms,
+        *,
+        fault: Fault | None = None,
+        budget_s: float = 0.05,
+    ) -> None:
+        self.fault = fault
         self._clock = clock
         self._budget_s = budget_s
         self._limits = MemoryLimits()
@@ -127,6 +133,10 @@ class MemoryState:
         return self._ask(
             lambda: self._breakers.command(name, order, by=by, why=why, for_s=for_s, now_ms=self._clock())
         )
+
+    def take_over(self, breaker: Breaker) -> None:
+        """Begin with a breaker as another store had it, and go on from there."""
+        self._breakers.take_over(breaker, self._clock())
 
     def snapshot(self, names: Sequence[str]) -> Mapping[str, Breaker]:
         """As `SharedState` says."""

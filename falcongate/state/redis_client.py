@@ -26,7 +26,7 @@ from falcongate.errors import StoreAway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from falcongate.config.settings import RedisSettings
+    from falcongate.config.redis import RedisSettings
 
 # Wall-clock for all of a connection: Sentinels that do not answer, TLS, the login. Nobody waits for it.
 _CONNECT_S: Final = 2.0

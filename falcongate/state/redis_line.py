@@ -20,7 +20,7 @@ from falcongate.state.subscriber import Subscriber
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from falcongate.config.settings import RedisSettings
+    from falcongate.config.redis import RedisSettings
     from falcongate.state.redis_client import Node
 
 __all__ = ("RedisLine", "Script", "StoreAway")

@@ -36,7 +36,7 @@ class Window:
     keeps to the limit steadily gets at least buckets / (buckets + 1) of it. `burst` is the most that passes
     within one part; None: all of the limit may. One that `counts_only` refuses nothing and tells what
     it would have refused. Compiled once; `name` is the policy's with the shape of the window, like
-    `api:60s/10`. Raises ValueError.
+    `api:60s/10`; `life_s` is how long a charge counts at most. Raises ValueError.
     """
 
     policy: str
@@ -47,6 +47,7 @@ class Window:
     counts_only: bool = False
     width_ms: int = field(init=False, compare=False)
     name: str = field(init=False, compare=False)
+    life_s: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if (
@@ -57,7 +58,9 @@ class Window:
         ):
             raise ValueError(f"no such window: {self.policy} {self.limit}/{self.length_s}s")
         # Rounded up: parts that together are shorter than the window would let too much pass.
-        object.__setattr__(self, "width_ms", math.ceil(self.length_s * 1000 / self.buckets))
+        width_ms = math.ceil(self.length_s * 1000 / self.buckets)
+        object.__setattr__(self, "width_ms", width_ms)
+        object.__setattr__(self, "life_s", (self.buckets + 1) * width_ms / 1000)
         length = int(self.length_s) if self.length_s == int(self.length_s) else self.length_s
         object.__setattr__(self, "name", f"{self.policy}:{length}s/{self.buckets}")
 
@@ -246,7 +249,10 @@ class SharedState(Protocol):
         ...
 
     def ask_probe(self, name: str, rules: BreakerRules, *, owner: str) -> Probe:
-        """Take the place of a probe; granted in HALF_OPEN only. An owner is one request."""
+        """Take the place of a probe; granted in HALF_OPEN only. An owner is one request.
+
+        An owner that asks again holds its place for longer.
+        """
         ...
 
     def finish_probe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import select
 from functools import lru_cache
@@ -90,11 +91,16 @@ def render_line(record: Record) -> str:
     failed = ""
     if record.problem or record.reason:
         failed = f',"problem":"{record.problem}","reason":{quoted(record.reason)}'
+    limited = ""
+    if record.refused_by:
+        limited = f',"refused_by":{json.dumps(record.refused_by)}'
+    if record.would_refuse:
+        limited += f',"would_refuse":{json.dumps(record.would_refuse)}'
     second = int(record.ended)
     return (
         f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
         f'"request_id":"{record.request_id}","method":"{record.method}",'
-        f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed},'
+        f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed}{limited},'
         f'"duration_ms":{record.duration_s * 1000:.1f},"service_ms":{record.service_s * 1000:.1f},'
         f'"received_bytes":{record.received_bytes},"sent_bytes":{record.sent_bytes},'
         f'"caller":{quoted(record.caller)},"target":{quoted(record.target)},'

@@ -1,6 +1,6 @@
 """Every metric of the gateway: name, help, unit and labels.
 
-Labels are bounded: services by the configuration, methods and statuses by HTTP. With several
+Labels are bounded: services and policies by the configuration, methods and statuses by HTTP. With several
 workers the values live in files that prometheus_client shares between them.
 """
 
@@ -16,6 +16,7 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
     mmap_dict,
@@ -52,12 +53,27 @@ PROBLEMS = Counter(
     "Answers that the gateway made itself because something was wrong, by problem type.",
     ("service", "problem"),
 )
+LIMITS = Counter(
+    "falcongate_limit_refusals_total",
+    "Requests over a limit, by policy; in mode shadow they were let through.",
+    ("policy", "mode"),
+)
+REDIS = Gauge(
+    "falcongate_redis_connected",
+    "Whether the shared state can be asked: 1, or 0 if some worker cannot.",
+    multiprocess_mode="livemin",
+)
 
 
-def expect(services: Iterable[str]) -> None:
-    """Show these services from the start, with nothing counted: what is absent cannot be watched."""
+def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
+    """Show these from the start, with nothing counted: what is absent cannot be watched.
+
+    `limits` are names of policies with their modes.
+    """
     for service in ("", *services):
         DURATION.labels(service)
+    for policy, mode in limits:
+        LIMITS.labels(policy, mode)
 
 
 def tally(records: Iterable[Record]) -> None:
@@ -65,16 +81,21 @@ def tally(records: Iterable[Record]) -> None:
     requests: Counter_[tuple[str, str, int]] = Counter_()
     problems: Counter_[tuple[str, str]] = Counter_()
     durations: dict[str, list[float]] = {}
+    limits: Counter_[tuple[str, str]] = Counter_()
     for record in records:
         requests[record.service, record.method, record.status] += 1
         durations.setdefault(record.service, []).append(record.duration_s)
         if record.problem:
             problems[record.service, record.problem] += 1
+        limits.update((policy, "enforce") for policy in record.refused_by)
+        limits.update((policy, "shadow") for policy in record.would_refuse)
     for (service, method, status), count in requests.items():
         known_method = method if method in _METHODS else "other"
         REQUESTS.labels(service, known_method, str(status)).inc(count)
     for (service, problem), count in problems.items():
         PROBLEMS.labels(service, problem).inc(count)
+    for (policy, mode), count in limits.items():
+        LIMITS.labels(policy, mode).inc(count)
     for service, seconds in durations.items():
         _observe_all(DURATION.labels(service), seconds)
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 class Record(NamedTuple):
     """One request that has ended. `ended` is wall time in seconds, `path` is without its query.
 
-    A query may hold secrets, so nobody here ever sees it.
+    A query may hold secrets, so nobody here ever sees it. `refused_by` are the limits that refused it,
+    `would_refuse` those in shadow mode that would have.
     """
 
     ended: float
@@ -26,3 +27,5 @@ class Record(NamedTuple):
     caller: str
     target: str
     attempts: int
+    refused_by: tuple[str, ...]
+    would_refuse: tuple[str, ...]

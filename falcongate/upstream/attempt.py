@@ -6,14 +6,7 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import (
-    ANSWER_TIMEOUT,
-    BROKE_OFF,
-    NOT_HTTP,
-    AttemptFailure,
-    FailureKind,
-    Stage,
-)
+from falcongate.errors import ANSWER_TIMEOUT, BROKE_OFF, NOT_HTTP, AttemptFailure, FailureKind, Stage
 from falcongate.upstream.answer import (
     MAX_ANSWER_HEAD_BYTES,
     AnswerHead,

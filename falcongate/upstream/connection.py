@@ -17,14 +17,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import SSLError as PoolSSLError
 
-from falcongate.errors import (
-    CONNECT_TIMEOUT,
-    TLS_FAILED,
-    UNREACHABLE,
-    AttemptFailure,
-    Saturated,
-    Stage,
-)
+from falcongate.errors import CONNECT_TIMEOUT, TLS_FAILED, UNREACHABLE, AttemptFailure, Stage
+from falcongate.refusals import Saturated
 from falcongate.wire.tls_channel import channel_for
 
 if TYPE_CHECKING:

@@ -59,16 +59,19 @@ class Forwarder:
         tried: list[Target] = []
         await_turn()
         while True:
-            target = targets.choose(tried)
+            target = targets.choose(tried, exchange.shut_targets)
+            exchange.failed_at = None
             try:
                 return attempt.at(target, needs_fresh_connection=target in tried)
             except AttemptFailure as failure:
+                exchange.failed_at = failure.stage
+                exchange.failed_targets += (target.url,)
                 exchange.failure_reason = f"{failure.stage}: {failure.reason or failure.kind.title}"
                 is_unreachable = failure.stage in (Stage.CONNECT, Stage.TLS)
                 if is_unreachable:
                     target.avoid(service.target_cooldown_s)
                 tried.append(target)
-                if is_unreachable and len(tried) == len(targets.all):
+                if is_unreachable and len(tried) >= len(targets.all) - len(exchange.shut_targets):
                     raise
                 if not _may_repeat(failure, exchange, upload, service):
                     raise

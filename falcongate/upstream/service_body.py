@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falcongate.errors import CallerLeft, ResponseTruncated
+from falcongate.errors import CallerLeft, ResponseTruncated, Stage
 from falcongate.upstream.caller_watch import wait_while_called
 from falcongate.upstream.relay import Pace, Relay, SinkFailed, SourceFailed
 from falcongate.wire.body import BodyCutShort
@@ -131,7 +131,10 @@ class ServiceBody:
                     else:
                         wait_while_called(caller, body.channel, timeout_s)
                     continue
-            except (BodyCutShort, OSError, TimedOut, CallerLeft) as error:
+            except CallerLeft as error:
+                self._exchange.failure_reason = f"the caller did not get all: {error}"
+                raise ResponseTruncated(self._exchange.service) from error
+            except (BodyCutShort, OSError, TimedOut) as error:
                 raise self._truncated(str(error)) from error
             self._exchange.sent_bytes += len(piece)
             if piece:
@@ -144,6 +147,7 @@ class ServiceBody:
         self._release()
 
     def _truncated(self, reason: str) -> ResponseTruncated:
+        self._exchange.failed_at = Stage.RELAY_BODY
         self._exchange.failure_reason = f"the service's body was cut short: {reason}"
         return ResponseTruncated(self._exchange.service)
 

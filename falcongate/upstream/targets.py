@@ -59,14 +59,16 @@ class Targets:
     def __init__(self, settings: ServiceSettings) -> None:
         self.all = tuple(Target(url, settings) for url in settings.url)
 
-    def choose(self, tried: Collection[Target] = ()) -> Target:
+    def choose(self, tried: Collection[Target] = (), shut: Collection[str] = ()) -> Target:
         """The less busy of two random targets, among those that can be expected to answer.
 
-        Targets already tried, then those that are avoided, are passed over while others are left.
+        Those whose url is `shut` are none of it, unless all are. Targets already tried, then those that
+        are avoided, are passed over while others are left.
         """
         if len(self.all) == 1:
             return self.all[0]
-        fresh = [target for target in self.all if target not in tried] or list(self.all)
+        open_ = [target for target in self.all if target.url not in shut] if shut else self.all
+        fresh = [target for target in open_ if target not in tried] or list(open_ or self.all)
         usable = [target for target in fresh if not target.is_avoided] or fresh
         if len(usable) == 1:
             return usable[0]

@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from falcongate.errors import (
-    BodyTooLarge,
-    CallerLeft,
-    CallerTimedOut,
-    MalformedRequest,
-    UnsupportedCoding,
-)
+from falcongate.errors import CallerLeft
+from falcongate.refusals import BodyTooLarge, CallerTimedOut, MalformedRequest, UnsupportedCoding
 from falcongate.upstream.relay import BodyOverLimit, Pace, Relay, SinkFailed, SourceFailed, wait_for_room
 from falcongate.wire.body import BodyCutShort
 from falcongate.wire.framing import LAST_CHUNK, FramingError, chunk_of, parse_content_length

@@ -9,8 +9,9 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
-from falcongate import errors
+from falcongate import errors, refusals
 from falcongate.config.load import load
+from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 from falcongate.telemetry import metrics
 from tests.architecture.tree import DOCS, PACKAGE, ROOT, modules, name_of, pages, texts
@@ -26,14 +27,22 @@ OF_A_WORKPLACE = re.compile(
 )
 
 
+BY_NAME: dict[str, type[BaseModel]] = {
+    "services": ServiceSettings,
+    "limits": LimitSettings,
+    "concurrency": ConcurrencySettings,
+}
+BY_NAME_SECTION = re.compile(rf"^({'|'.join(BY_NAME)})\.[^.]+")
+
+
 def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every setting that holds a value, as `section.key`; services are all called `*`."""
+    """Every setting that holds a value, as `section.key`; what has names of an operator's is called `*`."""
     for name, field in model.model_fields.items():
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from settings_of(annotation, f"{prefix}{name}.")
-        elif name == "services":
-            yield from settings_of(ServiceSettings, "services.*.")
+        elif name in BY_NAME and not prefix:
+            yield from settings_of(BY_NAME[name], f"{name}.*.")
         else:
             yield f"{prefix}{name}"
 
@@ -43,7 +52,7 @@ def keys_of_reference() -> set[str]:
     keys, section = set(), ""
     for found in TOML_KEY.finditer((ROOT / "conf/gateway.toml").read_text("utf-8")):
         if found["section"]:
-            section = re.sub(r"^services\.[^.]+", "services.*", found["section"]) + "."
+            section = BY_NAME_SECTION.sub(r"\1.*", found["section"]) + "."
             keys.add(section.rstrip("."))
         else:
             keys.add(section + found["key"])
@@ -67,7 +76,7 @@ def problems() -> set[tuple[str, int]]:
     def kinds(cls: type[errors.GatewayError]) -> Iterator[type[errors.GatewayError]]:
         yield cls
         for below in cls.__subclasses__():
-            if below.__module__ == errors.__name__:
+            if below.__module__ in {errors.__name__, refusals.__name__}:
                 yield from kinds(below)
 
     known = {(kind.problem, kind.status) for kind in kinds(errors.GatewayError)}
@@ -160,7 +169,8 @@ def test_every_configuration_shown_is_valid(page: Path, tmp_path: Path) -> None:
     for text in shown_toml(page):
         file = tmp_path / "shown.toml"
         file.write_text(text, "utf-8")
-        assert load(environ={}, path=str(file)).services
+        settings = load(environ={}, path=str(file))
+        assert settings.services or settings.limits or settings.concurrency
 
 
 def test_nothing_speaks_of_the_place_where_it_was_written() -> None:

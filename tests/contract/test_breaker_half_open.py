@@ -77,6 +77,17 @@ def test_a_probe_of_a_killed_worker_is_given_back(opened: Opened) -> None:
     assert [ask(opened, owner).granted for owner in "defg"] == [True, True, True, False]
 
 
+def test_a_probe_that_asks_again_holds_its_place_for_longer(opened: Opened) -> None:
+    half_open(opened)
+    for owner in "abc":
+        ask(opened, owner)
+    opened.clock.move(20)
+    assert ask(opened, "a").granted
+    opened.clock.move(20)
+
+    assert [ask(opened, owner).granted for owner in "defg"] == [True, True, False, False]
+
+
 def test_an_ignored_probe_gives_its_place_back_and_says_nothing(opened: Opened) -> None:
     half_open(opened)
     for owner in "abc":

@@ -16,6 +16,7 @@ import gevent
 from gevent.server import StreamServer
 
 from falcongate.app import Gateway
+from falcongate.config.environment import parse_process
 from falcongate.config.settings import GatewaySettings
 from falcongate.server.connection import Connection
 from falcongate.wire.tls_channel import channel_for
@@ -102,7 +103,9 @@ def main() -> None:
         "dead": {"url": f"http://127.0.0.1:{nobody.getsockname()[1]}"},
     }
     nobody.close()
-    app = Gateway(GatewaySettings.model_validate({"services": services, "log": {"access": False}}))
+    app = Gateway(
+        GatewaySettings.model_validate({"services": services, "log": {"access": False}}), parse_process({})[0]
+    )
     gc.disable()
     for name, request in _REQUESTS.items():
         sys.stdout.write(f"{name}: {' '.join(_left_by(app, request))}\n")

@@ -17,7 +17,7 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
-from falcongate.config.settings import RedisSettings  # noqa: E402
+from falcongate.config.redis import RedisSettings  # noqa: E402
 from falcongate.errors import StoreAway  # noqa: E402
 from falcongate.state import redis_call  # noqa: E402
 from falcongate.state.redis_line import RedisLine, Script  # noqa: E402

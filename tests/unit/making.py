@@ -23,7 +23,9 @@ def make_block(*lines: str) -> FieldBlock:
     return FieldBlock(data, fields, environ)
 
 
-def make_exchange(*lines: str, method: str = "GET", peer: str = "192.0.2.1", **environ: object) -> Exchange:
+def make_exchange(
+    *lines: str, method: str = "GET", peer: str = "192.0.2.1", path: str = "/", **environ: object
+) -> Exchange:
     """A request with these header lines that has just come from `peer`."""
     block = make_block(*lines)
     exchange = Exchange(
@@ -39,6 +41,7 @@ def make_exchange(*lines: str, method: str = "GET", peer: str = "192.0.2.1", **e
         monotonic(),
     )
     exchange.host = exchange.environ.get("HTTP_HOST", "")
+    exchange.path = path
     return exchange
 
 

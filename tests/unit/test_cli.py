@@ -91,6 +91,31 @@ def test_check_says_what_is_set_and_masks_secrets(config: str, capsys: pytest.Ca
     assert "warning: services.hr-deep.tls.insecure_skip_verify is on" in out
 
 
+@pytest.mark.parametrize(
+    ("program", "settings", "said"),
+    [
+        ("/bin/redis-server", "", "a Redis of the gateway's own, /bin/redis-server, forgotten at the end"),
+        ("/bin/redis-server", 'embedded_directory = "/kept"', "own, /bin/redis-server, kept in /kept"),
+        ("/bin/redis-server", 'url = "redis://h"', "the Redis of redis.url"),
+        (None, "", "none, each worker keeps its own; set REDIS_URL, or install redis-server"),
+    ],
+)
+def test_check_says_where_the_shared_state_would_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    program: str | None,
+    settings: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("falcongate.cli.find_program", lambda: program)
+    path = tmp_path / "gateway.toml"
+    path.write_text(f"[redis]\n{settings}\n", encoding="utf-8")
+    assert main(["check", "--config", str(path)]) == 0
+    assert f"{said}.\n" in capsys.readouterr().out
+
+
 def test_check_warns_of_a_gateway_without_services(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     assert "warning: no service is configured" in capsys.readouterr().out
@@ -142,7 +167,7 @@ def test_explain_tells_the_whole_way_of_a_request(config: str, capsys: pytest.Ca
     assert told["first byte"] == ['600 s (endpoint_timeouts."upload")']
     assert told["pauses"] == ["60 s (default)"]
     assert told["public"][0].startswith("no")
-    assert told["policies"][0].startswith("none configured")
+    assert told["limit"] == ["none applies"]
 
 
 def test_explain_names_the_routes_that_were_passed_over(

@@ -96,3 +96,31 @@ def test_how_the_certificate_of_redis_is_checked(redis: dict[str, Any], expected
 def test_authorities_for_redis_that_can_be_used(tmp_path: Path) -> None:
     authority = Authority("ca", tmp_path)
     assert found(redis={"url": "rediss://h", "ca_file": str(authority.file)}) == []
+
+
+def test_a_limit_for_a_service_that_is_not_there() -> None:
+    services = {"hr": {"url": "http://hr"}, "lms": {"url": "http://lms"}}
+    limits = {
+        "api": {"rate": "1/s", "services": ["hr", "lns"]},
+        "other": {"rate": "1/s", "services": ["lms"]},
+    }
+
+    (mistake,) = contradictions(GatewaySettings.model_validate({"services": services, "limits": limits}))
+
+    assert mistake.location == ("limits", "api", "services", 1)
+    assert mistake.remedy == "no service has this name; did you mean lms?"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"key": ["service", "service"]},
+        {"rate": ["10/s", "1/m", "600/60s", "600/m"]},
+        {"methods": ["GET", "GET"]},
+        {"paths": ["/a", "/a"]},
+    ],
+)
+def test_a_limit_that_says_something_twice(limit: dict[str, object]) -> None:
+    (name,) = limit
+    at = found(limits={"api": {"rate": "1/s", **limit}})
+    assert [location[:3] for location in at] == [("limits", "api", name)]

@@ -129,3 +129,23 @@ def test_the_front_ends_may_call(settings: GatewaySettings) -> None:
     assert set(cors.methods) == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     assert set(cors.request_headers) == set(REQUEST_HEADERS)
     assert set(cors.expose_headers) == set(EXPOSED)
+
+
+def test_an_address_reads_and_writes_and_administers_at_the_agreed_rates(settings: GatewaySettings) -> None:
+    limits = {
+        (limit.methods, limit.paths): (limit.rate, limit.key, limit.mode)
+        for limit in settings.limits.values()
+    }
+
+    assert limits == {
+        (("GET",), ("/api/**",)): (("200/m",), ("caller_address",), "enforce"),
+        (("POST",), ("/api/**",)): (("100/m",), ("caller_address",), "enforce"),
+        (("POST",), ("/circuit-breaker/**",)): (("10/m",), ("caller_address",), "enforce"),
+    }
+
+
+def test_a_service_is_spared_as_agreed() -> None:
+    settings = load({}, FILE)
+    for service in settings.services:
+        breaker = settings.breaker_of(service)
+        assert (breaker.enabled, breaker.max_failures, breaker.open_s, breaker.probes) == (True, 3, 120, 3)

@@ -163,3 +163,17 @@ def test_the_report_counts_and_says_that_nothing_was_started(file: str) -> None:
         f"  {file}:3: {mistake}",
         "1 mistake; nothing was started.",
     ]
+
+
+def test_a_cluster_needs_an_address(tmp_path: Path) -> None:
+    """Else the gateway would start a server of its own, which nobody meant."""
+    file = tmp_path / "gateway.toml"
+    file.write_text("[redis]\ncluster = true\n", "utf-8")
+    with pytest.raises(ConfigError, match="cluster needs a url"):
+        load({}, str(file))
+    assert load({"REDIS_URL": "redis://h"}, str(file)).redis.cluster
+
+
+def test_workers_are_told_of_their_master_s_redis() -> None:
+    assert load_process({"FALCONGATE_OWN_REDIS": "unix:///s"}).own_redis == "unix:///s"
+    assert load_process({"FALCONGATE_OWN_REDIS": ""}).own_redis is None

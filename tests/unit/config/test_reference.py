@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from falcongate.config.load import load
+from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.reference import render_reference
 
 REFERENCE = Path(__file__).parents[3] / "conf/gateway.toml"
@@ -18,10 +19,13 @@ def test_the_file_is_the_one_that_is_made() -> None:
     assert REFERENCE.read_text("utf-8") == render_reference(), "run scripts/fix"
 
 
-def test_it_is_valid_as_it_stands_with_one_service_as_an_example() -> None:
+def test_it_is_valid_as_it_stands_with_examples_of_what_has_a_name() -> None:
     settings = load({}, str(REFERENCE))
 
-    assert settings == load({"MICROSERVICE_URLS": "hello=http://127.0.0.1:8001"})
+    assert settings.limits == {"api": LimitSettings(rate=("200/m",))}
+    assert settings.concurrency == {"uploads": ConcurrencySettings(limit=20)}
+    others = settings.model_copy(update={"limits": {}, "concurrency": {}})
+    assert others == load({"MICROSERVICE_URLS": "hello=http://127.0.0.1:8001"})
     assert load({"HELLO_URL": "http://hello"}, str(REFERENCE)).services["hello"].url == ("http://hello",)
 
 

@@ -11,20 +11,18 @@ import falcon.testing
 import pytest
 
 from falcongate import errors
-from falcongate.errors import (
-    ANSWER_TIMEOUT,
-    UNREACHABLE,
-    AttemptFailure,
+from falcongate.errors import ANSWER_TIMEOUT, UNREACHABLE, AttemptFailure, CallerLeft, GatewayError, Stage
+from falcongate.exchange import EXCHANGE, Exchange
+from falcongate.middleware.problem import CALLER_LEFT_STATUS, add_error_handlers, render_problem
+from falcongate.refusals import (
     BodyTooLarge,
-    CallerLeft,
-    GatewayError,
+    LimitReached,
     MethodNotAllowed,
     NoRoute,
     Saturated,
-    Stage,
+    ServiceFull,
+    TooManyAtOnce,
 )
-from falcongate.exchange import EXCHANGE, Exchange
-from falcongate.middleware.problem import CALLER_LEFT_STATUS, add_error_handlers, render_problem
 from falcongate.upstream.answer import parse_answer
 from tests.unit.making import REQUEST_ID, make_exchange, make_match, make_route
 
@@ -63,7 +61,10 @@ def all_errors() -> list[GatewayError]:
     classes: list[type[GatewayError]] = [GatewayError]
     for each in classes:
         classes.extend(each.__subclasses__())
-    made: list[GatewayError] = [each() for each in classes if each is not AttemptFailure]
+    special = (AttemptFailure, LimitReached, TooManyAtOnce, ServiceFull)
+    made: list[GatewayError] = [each() for each in classes if each not in special]
+    made.append(LimitReached(("api", "daily"), retry_after_s=7))
+    made += [kind("uploads", retry_after_s=1) for kind in (TooManyAtOnce, ServiceFull)]
     return made + [
         AttemptFailure(kind, stage=Stage.TLS, may_have_acted=True, reason=INSIDE) for kind in kinds
     ]
@@ -100,6 +101,7 @@ def test_every_error_is_a_problem_document_that_says_what_to_do(error: GatewayEr
         "service": "hr",
         "request_id": REQUEST_ID,
         "suggestion": error.suggestion,
+        **json.loads(json.dumps(error.members)),
     }
     assert all(result.json.values())
     assert exchange.problem == error.problem

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falcongate.errors import AmbiguousPath, MalformedRequest
+from falcongate.refusals import AmbiguousPath, MalformedRequest
 from falcongate.routing.path import normal_form, origin_form, split_target
 
 PIECES = st.sampled_from(

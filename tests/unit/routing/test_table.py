@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.config.settings import GatewaySettings
-from falcongate.errors import NoRoute
+from falcongate.refusals import NoRoute
 from falcongate.routing.table import RouteTable
 
 SEGMENTS = st.sampled_from(["a", "b", "ab", "a.b"])

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.config.settings import ServerSettings
-from falcongate.errors import GatewayError, HeadTooLarge, MalformedRequest, TargetTooLong, UnsupportedCoding
+from falcongate.errors import GatewayError
+from falcongate.refusals import HeadTooLarge, MalformedRequest, TargetTooLong, UnsupportedCoding
 from falcongate.server.http1 import RequestHead, check_unfinished, parse_head
 from falcongate.wire.fields import FieldBlock
 from tests.unit.server.heads import HEADS, SOUND_HEADS

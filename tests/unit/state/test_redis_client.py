@@ -10,7 +10,7 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.crc import key_slot
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
-from falcongate.config.settings import RedisSettings
+from falcongate.config.redis import RedisSettings
 from falcongate.state.redis_client import Node, one_server, slot_of
 
 

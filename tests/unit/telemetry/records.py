@@ -20,4 +20,6 @@ USUAL = Record(
     caller="192.0.2.1",
     target="http://hr:8000",
     attempts=1,
+    refused_by=(),
+    would_refuse=(),
 )

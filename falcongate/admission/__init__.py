@@ -1,0 +1,1 @@
+"""May it pass: breakers, limits. Answers yes, or raises the refusal."""

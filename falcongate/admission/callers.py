@@ -1,0 +1,102 @@
+"""Whom a request is counted for: the key of a policy, read from a request.
+
+The text is a name in the shared state, where operators read it; so it says what it is, and secrets
+stand in it as digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from falcongate.exchange import Exchange
+
+    Reader = Callable[[Exchange], str]
+
+_IPV6_PREFIX: Final = 64
+_API_KEY_HEADER: Final = "X-API-Key"
+_SECRET: Final = re.compile("auth|key|token|cookie|secret|session|password", re.IGNORECASE)
+_DIGEST_LENGTH: Final = 32
+
+
+def reader_of(key: Sequence[str]) -> Reader:
+    """What reads the caller from a request, for the parts of a key as settings name them.
+
+    A part that a request lacks is its address, so that nobody is uncounted.
+    """
+    readers = [_reader(part) for part in key]
+    if len(readers) == 1:
+        return readers[0]
+    # No part has the sign between them but a route, which callers do not choose.
+    return lambda exchange: "@".join(reader(exchange) for reader in readers)
+
+
+def _reader(part: str) -> Reader:
+    kind, _, name = part.partition(":")
+    if kind == "caller_address":
+        return _address
+    if kind == "service":
+        return lambda exchange: exchange.service
+    if kind == "route":
+        return lambda exchange: exchange.route_match.route.prefix if exchange.route_match else exchange.path
+    if kind == "global":
+        return lambda _: "all"
+    if kind == "claim":
+        return _claim_reader(name)
+    return _header_reader(part, name or _API_KEY_HEADER)
+
+
+def _address(exchange: Exchange) -> str:
+    return address_key(exchange.caller_address)
+
+
+def _claim_reader(name: str) -> Reader:
+    def read(exchange: Exchange) -> str:
+        value = (exchange.claims or {}).get(name)
+        if not isinstance(value, str | int) or value == "":
+            return _address(exchange)
+        return f"claim:{name}:{quote(str(value), safe='')}"
+
+    return read
+
+
+def _header_reader(part: str, name: str) -> Reader:
+    variable = "HTTP_" + name.upper().replace("-", "_")
+    is_secret = _SECRET.search(name) is not None
+
+    def read(exchange: Exchange) -> str:
+        value: str = exchange.environ.get(variable, "")
+        if not value:
+            return _address(exchange)
+        return f"{part}:{_digest(value) if is_secret else quote(value, safe='')}"
+
+    return read
+
+
+@lru_cache(maxsize=4_096)
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("latin-1", "replace")).hexdigest()[:_DIGEST_LENGTH]
+
+
+@lru_cache(maxsize=4_096)
+def address_key(address: str) -> str:
+    """The address as callers are counted by it: one IPv6 network of 64 bits is one caller.
+
+    Whoever has one IPv6 address has 2**64 of them.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address or "unix"
+    if ip.version == 4:
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, _IPV6_PREFIX), strict=False))

@@ -1,0 +1,296 @@
+"""One circuit breaker as one worker knows it: lets requests pass or refuses them, and counts how they end.
+
+While it is CLOSED nothing is asked. What is shared is told by `falcongate.state`; without that, the
+guard goes on from the last state by itself, by the same rules.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from dataclasses import fields, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from falcongate.admission.outcome import outcome_of
+from falcongate.admission.probe import ProbeInFlight
+from falcongate.errors import StoreAway
+from falcongate.refusals import CircuitOpen, Refusal, ServiceDisabled
+from falcongate.state.memory_store import MemoryState
+from falcongate.state.store import Breaker, BreakerRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from falcongate.config.breaker import BreakerSettings
+    from falcongate.exchange import Exchange
+    from falcongate.state.store import Outcome, SharedState
+
+_log = logging.getLogger("falcongate")
+
+_ASK_AGAIN_AFTER_S: Final = 0.1
+_RETRY_SOON_S: Final = 1
+_RETRY_SOME_DAY_S: Final = 60
+_FIRST_SHARE: Final = 0.1
+PROBE_LEASE_S: Final = 15.0
+"""How long a worker that died holds the place of a probe; one that lives asks for more in time."""
+
+
+class Guard:
+    """The breaker `name`. `wake` is called when what was counted should be reported soon.
+
+    `is_clear` says that every request may pass without a question. `breaker` is what is known of it, the
+    worker's own while `is_alone`. `mark` changes with each transition.
+    """
+
+    __slots__ = (
+        "_ask_from",
+        "_asking",
+        "_calls",
+        "_failure_statuses",
+        "_failures",
+        "_host",
+        "_is_outvoted",
+        "_known_at",
+        "_own",
+        "_ramp_s",
+        "_rules",
+        "_shared",
+        "_slow",
+        "_slow_call_s",
+        "_until",
+        "_wake",
+        "breaker",
+        "is_alone",
+        "is_clear",
+        "mark",
+        "name",
+    )  # fmt: skip
+
+    def __init__(
+        self, name: str, settings: BreakerSettings, state: SharedState, *, host: str, wake: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self._shared = state
+        self._own = MemoryState()
+        self._host = host
+        self._wake = wake
+        self._rules = _rules_of(settings)
+        self._ramp_s = settings.ramp_s
+        self._slow_call_s = settings.slow_call_s or math.inf
+        self._failure_statuses = frozenset(settings.failure_statuses)
+        self._calls = self._failures = self._slow = 0
+        self._asking = 0
+        self._ask_from = self._known_at = 0.0
+        self._until = math.inf
+        self.breaker = Breaker(name)
+        self.is_alone = False
+        self.is_clear = True
+        self._is_outvoted = False
+        self.mark = 0
+
+    def admit(self, exchange: Exchange) -> None:
+        """Let the request pass, perhaps as a probe. Raises CircuitOpen or ServiceDisabled.
+
+        Waits for the shared state only to ask for the place of a probe.
+        """
+        now = monotonic()
+        state = self.breaker.state
+        if state == "HALF_OPEN" or now >= self._until:
+            self._try(exchange, now)
+        elif state == "CLOSED":
+            self._ramp_up(now)
+        elif state != "FORCED_CLOSED":
+            raise self._refusal(now)
+
+    def end(self, exchange: Exchange) -> None:
+        """Count how the exchange went."""
+        if exchange.probe is not None:
+            exchange.probe.end(exchange)
+        elif exchange.guard_mark == self.mark:
+            self.note(self.outcome_of(exchange), exchange.service_s)
+
+    def outcome_of(self, exchange: Exchange) -> Outcome:
+        """What it says of the service, by the settings of this breaker."""
+        return outcome_of(exchange, self._failure_statuses)
+
+    def note(self, outcome: Outcome, first_byte_s: float) -> None:
+        """Count one call. It is reported later."""
+        if outcome == "IGNORED":
+            return
+        self._calls += 1
+        is_slow = first_byte_s >= self._slow_call_s
+        if is_slow:
+            self._slow += 1
+        if outcome == "FAILURE":
+            self._failures += 1
+            self._wake()
+        elif is_slow:
+            self._wake()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was counted since the last report."""
+        return self._calls > 0
+
+    def report(self) -> None:
+        """Tell what was counted. Waits for the shared state."""
+        counts = {"calls": self._calls, "failures": self._failures, "slow": self._slow}
+        self._calls = self._failures = self._slow = 0
+
+        def tell(store: SharedState) -> Breaker:
+            generation = self.breaker.generation
+            told = store.report(self.name, self._rules, host=self._host, generation=generation, **counts)
+            if told.is_alone:
+                self._open_here()
+                return self.breaker
+            return told.breaker
+
+        self._ask(tell)
+
+    def finish(self, probe: ProbeInFlight, outcome: Outcome) -> None:
+        """Take the result of a probe. Waits for the shared state."""
+        self._ask(
+            lambda store: store.finish_probe(
+                self.name, self._rules, owner=probe.owner, generation=probe.generation, outcome=outcome
+            )
+        )
+
+    def hold(self, probe: ProbeInFlight) -> None:
+        """Keep the place of a probe for longer. Waits for the shared state."""
+        self._ask(lambda store: store.ask_probe(self.name, self._rules, owner=probe.owner).breaker)
+
+    def learn(self, news: Breaker) -> None:
+        """Take what is told of the breaker, unless something later is known."""
+        known = self.breaker
+        if news.generation > known.generation:
+            self._begin(news)
+        elif news.now_s >= known.now_s:
+            if news.generation == known.generation:
+                self.breaker, self._known_at = news, monotonic()
+            else:
+                # The store has lost its memory: the breaker is younger than what is known of it.
+                self._begin(news)
+
+    def hear(self, news: Breaker) -> None:
+        """Take what the shared state tells unasked, and go on with it if it could not be asked before.
+
+        Who is outvoted stays alone until its own breaker has closed, or that of all opens.
+        """
+        if not self.is_alone:
+            self.learn(news)
+        elif not self._is_outvoted or self.is_clear or news.state != "CLOSED":
+            self.is_alone = self._is_outvoted = False
+            self._begin(news)
+
+    def _ask(self, question: Callable[[SharedState], Breaker]) -> None:
+        """Ask the shared state and learn from it, or go on without it."""
+        if not self.is_alone:
+            try:
+                self.learn(question(self._shared))
+            except StoreAway:
+                self._go_alone(self._aged())
+            else:
+                return
+        self.learn(question(self._own))
+
+    def _go_alone(self, breaker: Breaker) -> None:
+        self._own.take_over(breaker)
+        self.is_alone = True
+        self._begin(self._own.snapshot([self.name])[self.name])
+
+    def _open_here(self) -> None:
+        """Only this host sees failures, so it opens for this worker and not for all."""
+        now = self._aged()
+        why = f"only {self._host} sees failures"
+        self._is_outvoted = True
+        self._go_alone(
+            replace(
+                now,
+                state="OPEN",
+                before="CLOSED",
+                generation=now.generation + 1,
+                since_s=now.now_s,
+                until_s=now.now_s + self._rules.open_s,
+                opened_times=1,
+                by=self._host,
+                why=why,
+            )
+        )
+
+    def _aged(self) -> Breaker:
+        """What is known of the breaker, at the time that it is now where it was told."""
+        return replace(self.breaker, now_s=self.breaker.now_s + monotonic() - self._known_at)
+
+    def _begin(self, news: Breaker) -> None:
+        """A transition has happened."""
+        self._known_at = monotonic()
+        self.breaker = news
+        self.mark += 1
+        self._calls = self._failures = self._slow = 0
+        self._ask_from = 0.0
+        self._until = self._known_at + news.until_s - news.now_s if news.until_s else math.inf
+        is_back = news.state == "CLOSED" and news.before == "HALF_OPEN" and self._ramp_s > 0
+        self.is_clear = news.state in ("CLOSED", "FORCED_CLOSED") and not is_back and self._until == math.inf
+        if news.by:
+            _log.info(
+                "Breaker %s: %s -> %s by %s: %s%s",
+                *(self.name, news.before, news.state, news.by, news.why),
+                " (this worker only)" if self.is_alone else "",
+            )
+
+    def _ramp_up(self, now: float) -> None:
+        """Let a growing share pass of what comes for a service that came back."""
+        back_s = now - self._known_at + self.breaker.now_s - self.breaker.since_s
+        share = _FIRST_SHARE + (1 - _FIRST_SHARE) * back_s / self._ramp_s
+        if share >= 1:
+            self.is_clear = True
+        elif random.random() >= share:  # noqa: S311  # no secret
+            raise CircuitOpen(
+                "The service works again and gets its traffic back bit by bit.", retry_after_s=_RETRY_SOON_S
+            )
+
+    def _try(self, exchange: Exchange, now: float) -> None:
+        """Ask for the place of a probe, unless there will be none."""
+        if now < self._ask_from or self._asking >= self._rules.probes:
+            raise self._refusal(now)
+        probe = ProbeInFlight(self)
+        granted = False
+
+        def ask(store: SharedState) -> Breaker:
+            nonlocal granted
+            answer = store.ask_probe(self.name, self._rules, owner=probe.owner)
+            granted = answer.granted
+            return answer.breaker
+
+        self._asking += 1
+        try:
+            self._ask(ask)
+        finally:
+            self._asking -= 1
+        if granted:
+            probe.begin(exchange, self.breaker.generation)
+            exchange.probe = probe
+        elif self.breaker.state == "HALF_OPEN":
+            self._ask_from = now + _ASK_AGAIN_AFTER_S
+            raise self._refusal(now)
+        elif self.breaker.state == "CLOSED":
+            if not self.is_clear:
+                self._ramp_up(now)
+        elif self.breaker.state != "FORCED_CLOSED":
+            raise self._refusal(now)
+
+    def _refusal(self, now: float) -> Refusal:
+        state = self.breaker.state
+        left_s = self._until - now
+        if state == "HALF_OPEN" or left_s <= 0:
+            return CircuitOpen(retry_after_s=_RETRY_SOON_S)
+        retry_after_s = _RETRY_SOME_DAY_S if left_s == math.inf else math.ceil(left_s)
+        kind = ServiceDisabled if state == "DISABLED" else CircuitOpen
+        return kind(retry_after_s=retry_after_s)
+
+
+def _rules_of(settings: BreakerSettings) -> BreakerRules:
+    rules = {field.name for field in fields(BreakerRules)}
+    return BreakerRules(**settings.model_dump(include=rules), probe_lease_s=PROBE_LEASE_S)

@@ -1,0 +1,58 @@
+"""Header lines that tell callers their limits.
+
+`RateLimit-Policy` and `RateLimit` are those of draft-ietf-httpapi-ratelimit-headers-10; the trio of
+`X-RateLimit-` fields is what came before, for the tightest limit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from falcongate.state.store import Charge, Verdict, Window
+
+
+def render_policies(windows: Iterable[Window]) -> str:
+    """The line of `RateLimit-Policy`, the same for all requests; "" where nothing can be refused."""
+    told = [
+        f'"{_name(window)}";q={window.limit};w={math.ceil(window.length_s)}'
+        for window in windows
+        if not window.counts_only
+    ]
+    return f"RateLimit-Policy: {', '.join(told)}\r\n" if told else ""
+
+
+def render_limits(
+    policy_line: str, charges: Sequence[Charge], verdicts: Sequence[Verdict | None], *, has_trio: bool
+) -> bytes:
+    """All lines for one answer. A limit in shadow mode, and one without a verdict, is not told."""
+    told = []
+    tightest: tuple[float, Window, int, int] | None = None
+    for charge, verdict in zip(charges, verdicts, strict=True):
+        window = charge.window
+        if verdict is None or window.counts_only:
+            continue
+        reset_s = math.ceil(min(verdict.reset_s, window.life_s))
+        told.append(f'"{_name(window)}";r={verdict.remaining};t={reset_s}')
+        if has_trio:
+            left = verdict.remaining / max(window.limit, 1)
+            if tightest is None or left < tightest[0]:
+                tightest = (left, window, verdict.remaining, reset_s)
+    if not told:
+        return policy_line.encode("ascii")
+    text = f"{policy_line}RateLimit: {', '.join(told)}\r\n"
+    if tightest is not None:
+        _, window, remaining, reset_s = tightest
+        text += (
+            f"X-RateLimit-Limit: {window.limit}\r\nX-RateLimit-Remaining: {remaining}\r\n"
+            f"X-RateLimit-Reset: {reset_s}\r\n"
+        )
+    return text.encode("ascii")
+
+
+def _name(window: Window) -> str:
+    """One policy may have several windows, and each is told by its own name."""
+    return f"{window.policy}-{window.length_s:g}s"

@@ -1,0 +1,121 @@
+"""Whether a request may pass its limits: one question to the shared state for all of them.
+
+A caller known to be over a limit is refused from memory until that limit has room again. Without
+the shared state, each policy does what its `on_store_failure` says.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from falcongate.admission.alone import Alone
+from falcongate.admission.limit_fields import render_limits
+from falcongate.admission.policies import limits_of
+from falcongate.admission.recent import Recent
+from falcongate.errors import StoreAway
+from falcongate.refusals import LimitReached
+from falcongate.state.store import Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from falcongate.config.settings import GatewaySettings
+    from falcongate.exchange import Exchange
+    from falcongate.state.store import Charge, Charged, SharedState
+
+NOTHING: Final = Receipt(())
+"""What a request was charged that has no limits."""
+
+
+class _Over(NamedTuple):
+    """Until when a caller is refused without asking (monotonic seconds), and the header lines for it."""
+
+    until: float
+    lines: bytes
+
+
+class Limits:
+    """The limits of one configuration in one worker.
+
+    `parts` tells among how many workers a limit is divided while the shared state is away.
+    """
+
+    def __init__(self, settings: GatewaySettings, state: SharedState, *, parts: Callable[[], int]) -> None:
+        self._policies = limits_of(settings)
+        self._state = state
+        self._has_trio = settings.x_ratelimit_headers
+        self._over: Recent[tuple[str, str], _Over] = Recent()
+        self._alone = Alone(parts)
+
+    def admit(self, exchange: Exchange) -> Receipt:
+        """Charge the request to all its limits, or raise LimitReached or LimitsUnknown.
+
+        Waits for the shared state at most its budget, and not at all without a limit.
+        """
+        applied = self._policies.for_request(exchange)
+        if not applied.policies:
+            return NOTHING
+        charges = applied.charges(exchange)
+        if self._over:
+            self._refuse_known(exchange, charges)
+        try:
+            charged = self._state.charge(charges)
+            receipt = charged.receipt
+            self._alone.note(charges, charged.verdicts, exchange.started)
+        except StoreAway:
+            charged = self._alone.charge(applied.policies, charges, exchange.started)
+            # What was counted here means nothing to the shared state.
+            receipt = NOTHING
+        exchange.limit_lines = render_limits(
+            applied.policy_line, charges, charged.verdicts, has_trio=self._has_trio
+        )
+        if not charged.admitted:
+            self._refuse(exchange, charges, charged)
+        if applied.has_shadow:
+            exchange.would_refuse = _refusing(charges, charged, counts_only=True)
+        return receipt
+
+    def refund(self, receipt: Receipt) -> None:
+        """Give back what came to nothing. Does not wait."""
+        if receipt.entries:
+            # What cannot be given back ends with its window.
+            with suppress(StoreAway):
+                self._state.refund(receipt)
+
+    def _refuse(self, exchange: Exchange, charges: list[Charge], charged: Charged) -> NoReturn:
+        reset_s = 0.0
+        now = monotonic()
+        for charge, verdict in zip(charges, charged.verdicts, strict=True):
+            if verdict is None or verdict.fits or charge.window.counts_only:
+                continue
+            # What never fits, as may be after a change of settings, would be infinite.
+            own_reset_s = min(verdict.reset_s, charge.window.life_s)
+            reset_s = max(reset_s, own_reset_s)
+            self._over[charge.window.name, charge.caller] = _Over(now + own_reset_s, exchange.limit_lines)
+        _raise(exchange, _refusing(charges, charged, counts_only=False), reset_s)
+
+    def _refuse_known(self, exchange: Exchange, charges: list[Charge]) -> None:
+        for charge in charges:
+            over = self._over.get((charge.window.name, charge.caller))
+            if over is not None and over.until > exchange.started:
+                exchange.limit_lines = over.lines
+                _raise(exchange, (charge.window.policy,), over.until - exchange.started)
+
+
+def _raise(exchange: Exchange, policies: tuple[str, ...], reset_s: float) -> NoReturn:
+    exchange.refused_by = policies
+    # Rounded up: whoever comes at that time must not come too early.
+    raise LimitReached(policies, retry_after_s=max(math.ceil(reset_s), 1))
+
+
+def _refusing(charges: list[Charge], charged: Charged, *, counts_only: bool) -> tuple[str, ...]:
+    """Names of the policies that refuse, or of those in shadow mode that would."""
+    names = {
+        charge.window.policy: None
+        for charge, verdict in zip(charges, charged.verdicts, strict=True)
+        if verdict is not None and not verdict.fits and charge.window.counts_only == counts_only
+    }
+    return tuple(names)

@@ -1,0 +1,141 @@
+"""Limits as the hot path needs them: which apply to a request, and what each is charged.
+
+Compiled once from the settings; nothing here asks the shared state or waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from falcongate.admission.callers import reader_of
+from falcongate.admission.limit_fields import render_policies
+from falcongate.admission.recent import Recent
+from falcongate.config.policies import parse_rate
+from falcongate.routing.path import compile_patterns
+from falcongate.state.store import Charge, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from falcongate.config.policies import LimitSettings, PolicySettings
+    from falcongate.config.settings import GatewaySettings
+    from falcongate.exchange import Exchange
+
+
+class _Scoped(Protocol):
+    @property
+    def scope(self) -> Scope: ...
+
+
+_Item = TypeVar("_Item", bound=_Scoped)
+_Made = TypeVar("_Made")
+_MAX_KNOWN: Final = 4_096
+_MAX_KNOWN_PATH_LENGTH: Final = 256
+
+
+class Scope:
+    """Which requests a policy is for, and whom it counts.
+
+    `caller_of` tells whom a request is counted for; `without_store` is what becomes of it while the
+    shared state is away.
+    """
+
+    __slots__ = ("_paths", "_settings", "caller_of", "is_shadow", "without_store")
+
+    def __init__(self, settings: PolicySettings) -> None:
+        self._settings = settings
+        self._paths = compile_patterns(settings.paths)
+        self.caller_of = reader_of(settings.key)
+        self.is_shadow = settings.mode == "shadow"
+        # What only counts must not refuse because it cannot count.
+        self.without_store = "open" if self.is_shadow else settings.on_store_failure
+
+    def covers(self, service: str, method: str, path: str) -> bool:
+        """Whether it is for such a request. What is for no service is so only for those who name its path."""
+        settings = self._settings
+        if not service and not settings.paths:
+            return False
+        return (
+            (not settings.services or service in settings.services)
+            and (not settings.methods or method in settings.methods)
+            and (not settings.paths or self._paths.fullmatch(path) is not None)
+        )
+
+
+class Policy:
+    """One named limit. `windows` hold all at once; a request is charged `cost` in each."""
+
+    __slots__ = ("cost", "name", "scope", "windows")
+
+    def __init__(self, name: str, settings: LimitSettings) -> None:
+        self.name = name
+        self.scope = Scope(settings)
+        self.cost = settings.cost
+        self.windows = tuple(_windows_of(name, settings))
+
+
+class Applied:
+    """The limits that hold for some requests, and what is the same for all of these."""
+
+    __slots__ = ("has_shadow", "policies", "policy_line")
+
+    def __init__(self, policies: tuple[Policy, ...]) -> None:
+        windows = [window for policy in policies for window in policy.windows]
+        self.policies = policies
+        self.has_shadow = any(window.counts_only for window in windows)
+        self.policy_line = render_policies(windows)
+
+    def charges(self, exchange: Exchange) -> list[Charge]:
+        """What a request costs whom."""
+        charges = []
+        for policy in self.policies:
+            caller = policy.scope.caller_of(exchange)
+            charges += [Charge(window, caller, policy.cost) for window in policy.windows]
+        return charges
+
+
+class Selection(Generic[_Item, _Made]):
+    """Those of some policies that apply to a request, as what is made of them."""
+
+    __slots__ = ("_all", "_known", "_make", "_none")
+
+    def __init__(self, policies: Iterable[_Item], make: Callable[[tuple[_Item, ...]], _Made]) -> None:
+        self._all = tuple(policies)
+        self._make = make
+        self._none = make(())
+        self._known: Recent[tuple[str, str, str], _Made] = Recent(_MAX_KNOWN)
+
+    def for_request(self, exchange: Exchange) -> _Made:
+        """What is made of those that apply, in the order of the configuration."""
+        if not self._all:
+            return self._none
+        asked = (exchange.service, exchange.method, exchange.path)
+        found = self._known.get(asked)
+        if found is None:
+            found = self._make(self.applying(*asked))
+            # PERF: paths repeat; bounded in number and length, as callers choose them.
+            if len(exchange.path) <= _MAX_KNOWN_PATH_LENGTH:
+                self._known[asked] = found
+        return found
+
+    def applying(self, service: str, method: str, path: str) -> tuple[_Item, ...]:
+        """Those that apply to such a request."""
+        return tuple(policy for policy in self._all if policy.scope.covers(service, method, path))
+
+
+def limits_of(settings: GatewaySettings) -> Selection[Policy, Applied]:
+    """The limits of a configuration."""
+    return Selection((Policy(name, limit) for name, limit in settings.limits.items()), Applied)
+
+
+def _windows_of(name: str, settings: LimitSettings) -> Iterator[Window]:
+    for text in settings.rate:
+        rate = parse_rate(text)
+        yield Window(
+            name,
+            rate.limit,
+            rate.window_s,
+            settings.buckets,
+            settings.burst,
+            counts_only=settings.mode == "shadow",
+        )

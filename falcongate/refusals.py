@@ -1,0 +1,237 @@
+"""Why a request is not forwarded: every refusal, with what its caller is told.
+
+By status. What each field means stands at GatewayError.
+"""
+
+from __future__ import annotations
+
+from falcongate.errors import GatewayError
+
+
+class Refusal(GatewayError):
+    """We decided not to forward."""
+
+    proxy_status = "http_request_denied"
+
+
+class MalformedRequest(Refusal):
+    """The request has no meaning or more than one (RFC 9112)."""
+
+    status = 400
+    problem = "malformed-request"
+    title = "Malformed request"
+    suggestion = "Send a request that follows RFC 9112."
+    detail = "The request could not be understood."
+    proxy_status = "http_request_error"
+    closes = True
+
+
+class AmbiguousPath(MalformedRequest):
+    """A path that different readers would read differently; its framing is sound."""
+
+    problem = "ambiguous-path"
+    title = "Ambiguous path"
+    suggestion = "Send the path without dot segments, encoded slashes, backslashes or controls."
+    detail = "The path can be read in more than one way."
+    closes = False
+
+
+class Unauthorized(Refusal):
+    """No credentials, or wrong ones, where some are needed (RFC 9110, 15.5.2)."""
+
+    status = 401
+    problem = "unauthorized"
+    title = "Credentials are needed"
+    suggestion = "Send a valid token as Authorization: Bearer."
+    detail = "The request has no valid credentials."
+
+    def __init__(self) -> None:
+        super().__init__(headers=(("WWW-Authenticate", 'Bearer realm="falcongate"'),))
+
+
+class Forbidden(Refusal):
+    """Not for this caller, whatever credentials it has."""
+
+    status = 403
+    problem = "forbidden"
+    title = "Not allowed"
+    suggestion = "Ask from the gateway's own machine, or have its operator set FALCONGATE_ADMIN_TOKEN."
+    detail = "This is only for those who operate the gateway."
+
+
+class NoSuchBreaker(Refusal):
+    """No service or target has a breaker of this name."""
+
+    status = 404
+    problem = "no-such-breaker"
+    title = "No such breaker"
+    suggestion = "Take a name from /circuit-breaker/status/."
+    detail = "No service or target has this name."
+
+
+class NoRoute(Refusal):
+    """No configured service answers this path."""
+
+    status = 404
+    problem = "no-route"
+    title = "No such route"
+    suggestion = "Check the path: it must begin with the path of a configured service."
+    detail = "No service is configured for this path."
+    proxy_status = "destination_not_found"
+
+
+class MethodNotAllowed(Refusal):
+    """A method that is not for this resource, or never forwarded (CONNECT, TRACE)."""
+
+    status = 405
+    problem = "method-not-allowed"
+    title = "Method not allowed"
+    suggestion = "Use one of the methods in the Allow header."
+    detail = "This method is not allowed here."
+
+
+class CallerTimedOut(Refusal):
+    """The caller did not send its head or body in time."""
+
+    status = 408
+    problem = "request-timeout"
+    title = "The request arrived too slowly"
+    suggestion = "Send the whole request without long pauses."
+    detail = "The request was not received in time."
+    closes = True
+
+
+class BodyTooLarge(Refusal):
+    """The body is over `max_body_bytes` of its service."""
+
+    status = 413
+    problem = "body-too-large"
+    title = "Request body too large"
+    suggestion = "Send a smaller body, or ask the operator to raise the limit."
+    detail = "The request body is larger than this route accepts."
+    closes = True
+
+
+class TargetTooLong(Refusal):
+    """The request line is over `max_request_line_bytes`."""
+
+    status = 414
+    problem = "uri-too-long"
+    title = "Request line too long"
+    suggestion = "Send long parameters in the body."
+    detail = "The request line is longer than the gateway accepts."
+    closes = True
+
+
+class LimitReached(Refusal):
+    """One limit or more of this caller is used up. `policies` are their names.
+
+    `violated-policies` is a member of draft-ietf-httpapi-ratelimit-headers-10, section 6.
+    """
+
+    status = 429
+    problem = "limit-reached"
+    title = "Too many requests"
+    suggestion = "Wait for the time in Retry-After, then go on more slowly."
+
+    def __init__(self, policies: tuple[str, ...], *, retry_after_s: int) -> None:
+        super().__init__(f"Reached: {', '.join(policies)}.", retry_after_s=retry_after_s)
+        self.policies = policies
+        self.members = {"violated-policies": policies}
+
+
+class TooManyAtOnce(Refusal):
+    """As many requests of this caller are in flight as a concurrency limit lets be."""
+
+    status = 429
+    problem = "too-many-at-once"
+    title = "Too many requests at the same time"
+    suggestion = "Wait for answers before sending more."
+
+    def __init__(self, policy: str, *, retry_after_s: int) -> None:
+        super().__init__(f"Reached: {policy}.", retry_after_s=retry_after_s)
+        self.members = {"violated-policies": (policy,)}
+
+
+class HeadTooLarge(Refusal):
+    """The head is over `max_head_bytes` or has more than `max_headers` fields."""
+
+    status = 431
+    problem = "header-fields-too-large"
+    title = "Request header fields too large"
+    suggestion = "Send fewer or shorter headers; very often it is cookies."
+    detail = "The request headers are larger than the gateway accepts."
+    closes = True
+
+
+class UnsupportedCoding(Refusal):
+    """A transfer coding other than chunked, or a method that nobody knows (RFC 9110, 15.6.2)."""
+
+    status = 501
+    problem = "not-implemented"
+    title = "Not implemented"
+    suggestion = "Use a registered method and no transfer coding but chunked."
+    detail = "The gateway does not implement what this request needs."
+    closes = True
+
+
+class StateUnavailable(Refusal):
+    """The shared state is away, and this needs it."""
+
+    status = 503
+    problem = "state-unavailable"
+    title = "The shared state cannot be reached"
+    suggestion = "Look at the status first: the order may have arrived all the same. Then try again."
+    detail = "The state that all workers share did not answer in time."
+
+
+class Saturated(Refusal):
+    """Every connection to the service is in use and none came free in time."""
+
+    status = 503
+    problem = "saturated"
+    title = "The service is saturated"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "Too many requests are waiting for this service."
+    proxy_status = "connection_limit_reached"
+
+
+class CircuitOpen(Refusal):
+    """The service fails, and is spared until it has shown that it works again."""
+
+    status = 503
+    problem = "circuit-open"
+    title = "The service is spared after failures"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "The service has failed too often; requests are held off until it works again."
+    proxy_status = "destination_unavailable"
+
+
+class ServiceDisabled(Refusal):
+    """An operator has taken the service out of traffic."""
+
+    status = 503
+    problem = "service-disabled"
+    title = "The service is taken out of service"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "An operator has taken the service out of traffic."
+    proxy_status = "destination_unavailable"
+
+
+class ServiceFull(TooManyAtOnce):
+    """The same where it is not this caller's requests that are counted, but all."""
+
+    status = 503
+    problem = "service-full"
+    title = "The service has enough to do"
+    suggestion = "Try again after the time in Retry-After."
+
+
+class LimitsUnknown(Refusal):
+    """The shared state is away, and a limit of this route lets nothing pass without it."""
+
+    status = 503
+    problem = "limits-unknown"
+    title = "Requests cannot be counted at the moment"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "A limit of this route cannot be checked at the moment."

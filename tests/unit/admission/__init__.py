@@ -1,0 +1,1 @@
+"""Admission decides here without Redis and without waiting."""

@@ -1,0 +1,121 @@
+"""Places of requests in flight, with the shared state there and away."""
+
+from __future__ import annotations
+
+import pytest
+
+from falcongate.admission.concurrency import Rooms
+from falcongate.config.settings import GatewaySettings
+from falcongate.exchange import Exchange
+from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
+from falcongate.state.memory_store import Fault, MemoryState
+from tests.unit.making import make_exchange, make_match, make_route
+
+
+class World:
+    """Rooms over a state whose clock stands still until it is moved."""
+
+    def __init__(self, concurrency: dict[str, object], *, parts: int = 1) -> None:
+        self.now_ms = 1_000_000
+        self.state = MemoryState(lambda: self.now_ms)
+        settings = GatewaySettings.model_validate({"concurrency": concurrency})
+        self.rooms = Rooms(settings, self.state, parts=lambda: parts)
+
+    def enter(self, peer: str = "192.0.2.1", service: str = "hr") -> Exchange:
+        """One request; raises what it is refused with."""
+        exchange = make_exchange(peer=peer, path=f"/api/{service}/x")
+        exchange.route_match = make_match(make_route(service))
+        self.rooms.enter(exchange)
+        return exchange
+
+
+def leave(exchange: Exchange) -> None:
+    assert exchange.places is not None
+    exchange.places.end()
+
+
+def test_without_a_limit_nothing_is_taken() -> None:
+    assert World({}).enter().places is None
+
+
+def test_each_service_has_its_places_and_gets_them_back() -> None:
+    world = World({"it": {"limit": 2}})
+    first = world.enter()
+    world.enter()
+    with pytest.raises(ServiceFull) as refused:
+        world.enter()
+    assert refused.value.retry_after_s == 1
+    world.enter(service="lms")
+    leave(first)
+    leave(first)
+    world.enter()
+    with pytest.raises(ServiceFull):
+        world.enter()
+
+
+def test_a_caller_who_has_too_many_is_told_so() -> None:
+    world = World({"each": {"limit": 1, "key": "caller_address"}})
+    world.enter()
+    with pytest.raises(TooManyAtOnce) as refused:
+        world.enter()
+    assert type(refused.value) is TooManyAtOnce
+    assert refused.value.members == {"violated-policies": ("each",)}
+    world.enter(peer="192.0.2.2")
+
+
+def test_who_is_refused_in_one_room_keeps_no_place_in_another() -> None:
+    world = World({"wide": {"limit": 2}, "narrow": {"limit": 1, "key": "caller_address"}})
+    first = world.enter()
+    for _ in range(5):
+        with pytest.raises(TooManyAtOnce):
+            world.enter()
+    world.enter(peer="192.0.2.2")
+    leave(first)
+    world.enter()
+
+
+def test_a_shadow_lets_all_pass_and_tells() -> None:
+    world = World({"it": {"limit": 1, "mode": "shadow"}})
+    world.enter()
+    exchange = world.enter()
+    assert exchange.would_refuse == ("it",)
+    leave(exchange)
+
+
+def test_places_of_the_dead_end() -> None:
+    world = World({"it": {"limit": 1, "lease_s": 5}})
+    world.enter()
+    world.now_ms += 5_001
+    world.enter()
+
+
+@pytest.mark.parametrize(("limit", "parts", "passing"), [(4, 2, 2), (4, 3, 1), (2, 8, 1)])
+def test_without_the_shared_state_each_worker_has_its_part(limit: int, parts: int, passing: int) -> None:
+    world = World({"it": {"limit": limit}}, parts=parts)
+    world.state.fault = Fault.AWAY
+    held = [world.enter() for _ in range(passing)]
+    with pytest.raises(ServiceFull):
+        world.enter()
+    leave(held[0])
+    world.enter()
+
+
+def test_what_was_taken_before_counts_in_the_part() -> None:
+    world = World({"it": {"limit": 2}}, parts=2)
+    before = world.enter()
+    world.state.fault = Fault.AWAY
+    with pytest.raises(ServiceFull):
+        world.enter()
+    leave(before)
+    world.enter()
+
+
+def test_without_the_shared_state_an_open_limit_lets_all_pass_and_a_closed_one_none() -> None:
+    world = World({"it": {"limit": 1, "on_store_failure": "open"}})
+    world.state.fault = Fault.AWAY
+    for _ in range(3):
+        world.enter()
+    world = World({"it": {"limit": 1, "on_store_failure": "closed"}})
+    world.state.fault = Fault.AWAY
+    with pytest.raises(LimitsUnknown):
+        world.enter()
