@@ -1,7 +1,7 @@
 """The callers. Run as a program in its own process: prints one JSON object.
 
-`load.py CASE PORT SECONDS [RATE]`; with a rate the requests are sent at that pace, whatever the
-answers do, otherwise each connection sends its next request as soon as it is answered.
+`load.py CASE PORT SECONDS [RATE]`; with a rate the requests are sent at that pace,
+whatever the answers do, otherwise each connection sends its next request as soon as it is answered.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ HELD_CALLERS = 2_000
 LARGE = 10 * 1024 * 1024
 _PATIENCE_S = 60
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_EXPECTED = (b"HTTP/1.1 200", b"HTTP/1.1 429") if sys.argv[1:2] == ["refused"] else b"HTTP/1.1 200"
 _HOST = b"Host: gateway.test\r\nUser-Agent: bench\r\nAccept: */*\r\n"
 _SMALL_POST = b"POST /api/sink/x HTTP/1.1\r\n%bContent-Length: 4096\r\n\r\n%b" % (_HOST, b"x" * 4096)
 REQUESTS = {
     "get": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
+    "limited": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
+    "refused": b"GET /api/files/over HTTP/1.1\r\n" + _HOST + b"\r\n",
+    "alone": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
     "post": _SMALL_POST,
     "download": b"GET /api/files/large HTTP/1.1\r\n" + _HOST + b"\r\n",
     "upload": b"POST /api/sink/x HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n" % (_HOST, LARGE),
@@ -56,7 +60,7 @@ def _missing(data: bytes) -> int | None:
     if end < 0:
         return None
     length = _LENGTH.search(data, 0, end)
-    if not data.startswith(b"HTTP/1.1 200") or length is None:
+    if not data.startswith(_EXPECTED) or length is None:
         raise WrongAnswerError(data[:300].decode("latin-1"))
     return end + 4 + int(length[1]) - len(data)
 
@@ -64,11 +68,11 @@ def _missing(data: bytes) -> int | None:
 class SmallRequests:
     """Many small requests over a few connections; with a rate (per second), at that pace."""
 
-    def __init__(self, request: bytes, port: int, rate: float) -> None:
+    def __init__(self, request: bytes, port: int, rate: float, *, connections: int = CONNECTIONS) -> None:
         self._request = request
         self._interval = 1 / rate if rate else 0.0
         self._poller = select.epoll()
-        self._socks = {sock.fileno(): sock for sock in (_connect(port) for _ in range(CONNECTIONS))}
+        self._socks = {sock.fileno(): sock for sock in (_connect(port) for _ in range(connections))}
         for number, sock in self._socks.items():
             sock.settimeout(0)
             self._poller.register(number, select.EPOLLIN)
@@ -163,13 +167,31 @@ def held(port: int) -> dict[str, float]:
     return {"requests": len(socks), "last_answer_s": perf_counter() - start}
 
 
+def ping(port: int, seconds: float, rate: float) -> dict[str, float]:
+    """Round trips to Redis, one now and then."""
+    latencies = []
+    with _connect(port) as sock:
+        end = perf_counter() + seconds
+        while (start := perf_counter()) < end:
+            sock.sendall(b"PING\r\n")
+            sock.recv(100)
+            latencies.append(perf_counter() - start)
+            select.select([], [], [], max(start + 1 / rate - perf_counter(), 0))
+    latencies.sort()
+    return {"requests": len(latencies), "p50_ms": 1000 * latencies[len(latencies) // 2]}
+
+
 def main() -> None:
     """Run one case and print what was seen."""
     case, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     rate = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
     signal.alarm(int(seconds) + _PATIENCE_S)  # a peer that stops answering ends the run, not the day
-    if case in ("get", "post"):
+    if case in ("get", "post", "limited", "refused"):
         result = SmallRequests(REQUESTS[case], port, rate).run(seconds)
+    elif case == "alone":
+        result = SmallRequests(REQUESTS[case], port, rate, connections=1).run(seconds)
+    elif case == "ping":
+        result = ping(port, seconds, rate)
     elif case == "held":
         result = held(port)
     else:

@@ -10,22 +10,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.benchmarks.processes import OTHERS_CORE, cpu_s, pin, resident_kb, tree
+from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, cpu_s, pin, resident_kb, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.benchmarks.peers import Ports
+
 _LOAD = Path(__file__).with_name("load.py")
 _WARM_UP_S = 0.5
+_ALONE_PER_S = 100
 
 
-def measure(case: str, pid: int, port: int, *, seconds: float, rate: float) -> dict[str, float]:
+def measure(case: str, pid: int, ports: Ports, *, seconds: float, rate: float) -> dict[str, float]:
     """What was seen by the callers, and the CPU or memory it took process `pid`."""
+    port = ports.own
     if case == "held":
         return _memory(pid, port)
+    if case == "alone":
+        seen = _load(case, port, seconds, _ALONE_PER_S)
+        # From the core where the gateway asks Redis.
+        there_and_back = _load("ping", ports.redis, seconds, _ALONE_PER_S, core=PEER_CORE)
+        return {**seen, "ping_ms": there_and_back["p50_ms"]}
     _load(case, port, _WARM_UP_S)
     seen, spent_s = _load_with_cpu(pid, case, port, seconds=seconds)
-    if case not in ("get", "post"):
+    if case in ("download", "upload"):
         return {**seen, "cpu_s_per_gb": spent_s / seen["gb"]}
     # A program that is always busy is never woken, a wake-up costs several microseconds on either
     # side, and a slower program pays more of them: so the same work at one pace is the second look.
@@ -71,8 +80,10 @@ def _load_with_cpu(
     return seen, cpu_s(pid) - before
 
 
-def _load(case: str, port: int, seconds: float, rate: float = 0) -> dict[str, float]:
-    with _caller(case, port, seconds, rate) as caller:
+def _load(
+    case: str, port: int, seconds: float, rate: float = 0, *, core: int = OTHERS_CORE
+) -> dict[str, float]:
+    with _caller(case, port, seconds, rate, core=core) as caller:
         return _result(caller, case)
 
 
@@ -85,12 +96,14 @@ def _result(caller: subprocess.Popen[bytes], case: str) -> dict[str, float]:
 
 
 @contextmanager
-def _caller(case: str, port: int, seconds: float, rate: float = 0) -> Iterator[subprocess.Popen[bytes]]:
+def _caller(
+    case: str, port: int, seconds: float, rate: float = 0, *, core: int = OTHERS_CORE
+) -> Iterator[subprocess.Popen[bytes]]:
     """The callers' process; it ends by itself, at the latest when its patience does."""
     command = [sys.executable, str(_LOAD), case, str(port), str(seconds), str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as caller:
         try:
-            pin(caller.pid, OTHERS_CORE)
+            pin(caller.pid, core)
             yield caller
         except BaseException:
             caller.kill()

@@ -24,16 +24,18 @@ _VERSIONS = {
     "envoy": ["envoy", "--version"],
     "traefik": ["traefik", "version"],
     "caddy": ["caddy", "version"],
+    "traefik-redis": ["traefik", "version"],
 }
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a peer listens, and where the files and the sink are that it forwards to."""
+    """Where a peer listens, where the files and the sink are that it forwards to, and Redis (0: none)."""
 
     own: int
     files: int
     sink: int
+    redis: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def program(name: str) -> str | None:
 def version(peer: str) -> str:
     """A peer's version as it tells it; ours and the stock application have Python's."""
     path = program(_VERSIONS.get(peer, _VERSIONS["nginx"])[0])
-    if peer in ("falcongate", "stock"):
+    if peer in ("falcongate", "falcongate-limits", "stock"):
         return "on Python " + sys.version.split()[0]
     if path is None:
         return "not here"
@@ -70,11 +72,11 @@ def files_service(folder: Path, port: int) -> list[str]:
         raise SystemExit("scripts/bench needs nginx for the service behind the peers: apt install nginx")
     (folder / "large").write_bytes(os.urandom(10 * 1024 * 1024))
     routes = (
-        f"location /api/files/small {{ default_type application/json; return 200 '{SMALL}'; }}"
+        f"location ~ ^/api/files/(small|over)$ {{ default_type application/json; return 200 '{SMALL}'; }}"
         f"location /api/files/large {{ alias {folder}/large; }}"
     )
     server = f"server {{ listen 127.0.0.1:{port} backlog=4096; {routes} }}"
-    return [nginx, "-c", str(_nginx_conf(folder, "files", server))]
+    return [nginx, "-c", str(nginx_conf(folder, "files", server))]
 
 
 def sink_service(port: int) -> list[str]:
@@ -82,14 +84,15 @@ def sink_service(port: int) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("upstream.py")), str(port)]
 
 
-def _nginx_conf(folder: Path, name: str, inside: str) -> Path:
+def nginx_conf(folder: Path, name: str, inside: str, *, before: str = "") -> Path:
+    """The file that has nginx do what is `inside` with one process; `before` stands in front of all."""
     temp = "".join(
         f"{kind}_temp_path {folder}/{name}-{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     path = folder / f"{name}.conf"
     path.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/{name}.pid;\n"
+        f"{before} daemon off; worker_processes 1; pid {folder}/{name}.pid;\n"
         f"error_log {folder}/{name}.log crit;\n"
         "events { worker_connections 8192; }\n"
         "http { access_log off; keepalive_requests 100000000; client_max_body_size 1g;\n"
@@ -98,16 +101,17 @@ def _nginx_conf(folder: Path, name: str, inside: str) -> Path:
     return path
 
 
-def _falcongate(folder: Path, ports: Ports) -> Peer | None:
-    path = folder / "gateway.toml"
+def falcongate(folder: Path, ports: Ports, *, name: str = "falcongate", more: str = "") -> Peer | None:
+    """The gateway with its defaults, a CORS rule, and `more` of its configuration."""
+    path = folder / f"{name}.toml"
     path.write_text(
         f'[services.files]\nurl = "http://127.0.0.1:{ports.files}"\n'
         f'[services.sink]\nurl = "http://127.0.0.1:{ports.sink}"\nmax_connections = 4000\n'
-        '[cors]\norigins = ["https://*.example.com"]\n'
+        f'[cors]\norigins = ["https://*.example.com"]\n{more}'
     )
     command = [sys.executable, "-m", "gunicorn", "-c", "python:falcongate.server.gunicorn_conf"]
     command += ["--workers", "1", "--bind", f"127.0.0.1:{ports.own}", "falcongate.wsgi:app"]
-    return Peer("falcongate", command, {"FALCONGATE_CONFIG": str(path)})
+    return Peer(name, command, {"FALCONGATE_CONFIG": str(path)})
 
 
 def _stock(folder: Path, ports: Ports) -> Peer | None:
@@ -136,7 +140,7 @@ def _nginx(folder: Path, ports: Ports, *, is_buffered: bool = True) -> Peer | No
         f' proxy_set_header Connection ""; {off}'
         "location /api/files/ { proxy_pass http://files; } location /api/sink/ { proxy_pass http://sink; } }"
     )
-    return Peer(name, [nginx, "-c", str(_nginx_conf(folder, name, inside))], {})
+    return Peer(name, [nginx, "-c", str(nginx_conf(folder, name, inside))], {})
 
 
 def _nginx_unbuffered(folder: Path, ports: Ports) -> Peer | None:
@@ -235,7 +239,7 @@ def _caddy(folder: Path, ports: Ports) -> Peer | None:
 
 
 PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {
-    "falcongate": _falcongate,
+    "falcongate": falcongate,
     "nginx": _nginx,
     "nginx-unbuffered": _nginx_unbuffered,
     "haproxy": _haproxy,

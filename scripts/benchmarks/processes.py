@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PEER_CORE, OTHERS_CORE = 0, 1
 _OURS = ("REDIS_URL", "MICROSERVICE_URLS", "PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
+_HTTP = (b"GET /api/files/small HTTP/1.1\r\nHost: gateway.test\r\n\r\n", b"HTTP/1.1 200")
 _START_S = 20
 _END_S = 10
 
 
 @contextmanager
 def running(
-    command: list[str], environment: Mapping[str, str], port: int, *, core: int, log: Path
+    command: list[str],
+    environment: Mapping[str, str],
+    port: int,
+    *,
+    core: int,
+    log: Path,
+    greeting: tuple[bytes, bytes] = _HTTP,
 ) -> Iterator[int]:
-    """The process id of a program that answers on `port`; it is ended with all it started."""
+    """The process id of a program that answers a `greeting` on `port`; it is ended with all it started."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -42,7 +49,7 @@ def running(
             start_new_session=True,
         )
     try:
-        _await_answer(port, process, log)
+        _await_answer(port, process, log, greeting)
         yield process.pid
     finally:
         _end(process)
@@ -58,13 +65,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _await_answer(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_answer(
+    port: int, process: subprocess.Popen[bytes], log: Path, greeting: tuple[bytes, bytes]
+) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
-                sock.sendall(b"GET /api/files/small HTTP/1.1\r\nHost: gateway.test\r\n\r\n")
-                if sock.recv(4096).startswith(b"HTTP/1.1 200"):
+                sock.sendall(greeting[0])
+                if sock.recv(4096).startswith(greeting[1]):
                     return
         except OSError:
             pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.benchmarks.targets import targets
+
 Row = dict[str, Any]
 _SMALL = {
     "cpu_us": "CPU us",
@@ -17,6 +19,8 @@ _SMALL = {
     "paced_p50_ms": "paced p50",
     "paced_p99_ms": "paced p99",
 }
+_SMALL_LIMITED = {key: name.replace("nginx", "lua") for key, name in _SMALL.items()}
+_ALONE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "ping_ms": "ping of Redis"}
 _BODIES = {"cpu_s_per_gb": "CPU s/GB", "ratio": "x nginx", "gb_per_s": "GB/s"}
 _HELD = {"kb_per_caller": "KB/caller", "ratio": "x nginx", "last_answer_s": "last answer s"}
 _TABLES = {
@@ -24,6 +28,9 @@ _TABLES = {
     "post": ("POST of 4 KiB, 32 connections", _SMALL),
     "download": ("download of 10 MiB, 4 connections", _BODIES),
     "upload": ("upload of 10 MiB, 4 connections", _BODIES),
+    "limited": ("small GET with limits in Redis, 32 connections", _SMALL_LIMITED),
+    "refused": ("small GET over a limit in Redis, 32 connections", _SMALL_LIMITED),
+    "alone": ("small GET, one connection, 100 a second", _ALONE),
     "held": ("2,000 callers held for a second", _HELD),
 }
 
@@ -38,15 +45,15 @@ def render(found: dict[str, Any]) -> str:
     lines = [conditions["machine"], versions, f"{extent}; {paced}"]
     for case in dict.fromkeys(row["case"] for row in results):
         lines += ["", *_table(case, [row for row in results if row["case"] == case], rate)]
-    if targets := _targets(results):
-        lines += ["", "targets (ours, limit)", *targets]
+    if aims := targets(results):
+        lines += ["", "targets (ours, limit)", *aims]
     return "\n".join(lines) + "\n"
 
 
 def _table(case: str, rows: list[Row], rate: float) -> list[str]:
     title, columns = _TABLES[case]
     keys = list(columns)
-    nginx: Row = next((row for row in rows if row["peer"] == "nginx"), {})
+    nginx: Row = next((row for row in rows if row["peer"] in ("nginx", "nginx-lua")), {})
     lines = [title, f"{'':18}" + "".join(f"{name:>{_width(name)}}" for name in columns.values())]
     for row in rows:
         cells = dict(row)
@@ -68,39 +75,3 @@ def _cell(value: float | None, heading: str) -> str:
     if value is None:
         return f"{'-':>{_width(heading)}}"
     return f"{value:>{_width(heading)}.{0 if value >= 1000 else 2}f}"
-
-
-def _targets(results: list[Row]) -> list[str]:
-    """Each target, whether it was met, and by which numbers."""
-    values = {(row["case"], row["peer"]): row for row in results}
-    lines: list[str] = []
-
-    def say(text: str, ours: float, limit: float, *, may_be_equal: bool = True) -> None:
-        is_met = ours <= limit if may_be_equal else ours < limit
-        lines.append(f"  {'met    ' if is_met else 'NOT met'} {text:58}{ours:>9.2f}{limit:>9.2f}")
-
-    def compare(case: str, key: str, text: str, factors: dict[str, float], *, may_be_equal: bool) -> None:
-        ours = values.get((case, "falcongate"))
-        if ours is None:
-            return
-        for peer, factor in factors.items():
-            other = values.get((case, peer))
-            wanted = text.format(peer=peer, factor=factor)
-            if other:
-                say(wanted, ours[key], factor * other[key], may_be_equal=may_be_equal)
-            else:
-                lines.append(f"  ?       {wanted:58} {peer} was not measured")
-
-    for way, prefix in (("saturated", ""), ("paced", "paced_")):
-        text = f"small GET, {way}, CPU us: " + "{factor:g} x {peer}"
-        compare("get", f"{prefix}cpu_us", text, {"nginx": 3.5, "stock": 0.2}, may_be_equal=True)
-        compare("get", f"{prefix}cpu_us", text, {"caddy": 1.0}, may_be_equal=False)
-        if ours := values.get(("get", "falcongate")):
-            limit = 5 * ours[f"{prefix}p50_ms"]
-            say(f"small GET, {way}, p99 ms: 5 x p50", ours[f"{prefix}p99_ms"], limit, may_be_equal=False)
-    others = dict.fromkeys(("envoy", "caddy", "nginx-unbuffered"), 1.0)
-    for case in ("download", "upload"):
-        compare(case, "cpu_s_per_gb", f"{case}, CPU s per GB: " + "{peer}", others, may_be_equal=True)
-    if ours := values.get(("held", "falcongate")):
-        say("memory of a held caller, KB", ours["kb_per_caller"], 50)
-    return lines

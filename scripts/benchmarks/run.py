@@ -14,12 +14,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmarks.limited_peers import LIMITED_PEERS, redis_service
 from scripts.benchmarks.measure import measure, profile
 from scripts.benchmarks.peers import PEERS, Ports, files_service, sink_service, version
 from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, free_port, is_pinned, running
 from scripts.benchmarks.report import render
 
-CASES = ("get", "post", "download", "upload", "held")
+CASES = ("get", "post", "download", "upload", "held", "limited", "refused", "alone")
+_OF_LIMITS = ("limited", "refused", "alone")
+_CASES_OF: dict[str, tuple[str, ...]] = {
+    "falcongate": (*CASES[:5], "alone"),
+    "nginx-unbuffered": ("download", "upload"),
+    "falcongate-limits": _OF_LIMITS,
+    "nginx-lua": _OF_LIMITS,
+    "traefik-redis": _OF_LIMITS,
+}
+"""Of peers that do not do all but these."""
+
+_ALL_PEERS = PEERS | LIMITED_PEERS
 
 
 def main() -> None:
@@ -38,9 +50,12 @@ def main() -> None:
         ):
             log = folder / f"{label}-service.log"
             stack.enter_context(running(command, {}, port, core=OTHERS_CORE, log=log))
+        redis = _start_redis(stack, folder)
         for round_number in range(1, arguments.rounds + 1):
             for peer in arguments.peers:
-                rows += _measure_peer(peer, folder, (files, sink), arguments, round_number=round_number)
+                rows += _measure_peer(
+                    peer, folder, (files, sink, redis), arguments, round_number=round_number
+                )
         versions = {peer: version(peer) for peer in arguments.peers}
     found = {
         "conditions": _conditions(arguments, versions),
@@ -55,14 +70,14 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--cases", default=",".join(CASES), help="of: %(default)s")
-    parser.add_argument("--peers", default=",".join(PEERS), help="of: %(default)s")
+    parser.add_argument("--peers", default=",".join(_ALL_PEERS), help="of: %(default)s")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load for each case, way and peer")
     parser.add_argument("--rounds", type=int, default=3, help="how often all of it; medians are shown")
     parser.add_argument("--rate", type=float, default=1_000, help="paced requests per second: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE too, or - to print them")
     parser.add_argument("--profile", metavar="FILE", help="py-spy's raw stacks of the gateway's small GETs")
     arguments = parser.parse_args()
-    for name, known in (("cases", CASES), ("peers", PEERS)):
+    for name, known in (("cases", CASES), ("peers", _ALL_PEERS)):
         asked = getattr(arguments, name).split(",")
         if unknown := [each for each in asked if each not in known]:
             parser.error(f"no such {name}: {', '.join(unknown)}")
@@ -72,10 +87,24 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
+def _start_redis(stack: ExitStack, folder: Path) -> int:
+    """The port of a Redis that peers with limits share; 0 if there is none to start."""
+    port = free_port()
+    command = redis_service(port)
+    if command is None:
+        sys.stderr.write("redis-server: not here, what needs it is skipped\n")
+        return 0
+    log = folder / "redis.log"
+    stack.enter_context(
+        running(command, {}, port, core=OTHERS_CORE, log=log, greeting=(b"PING\r\n", b"+PONG"))
+    )
+    return port
+
+
 def _measure_peer(
     name: str,
     folder: Path,
-    upstreams: tuple[int, int],
+    services: tuple[int, int, int],
     arguments: argparse.Namespace,
     *,
     round_number: int,
@@ -83,10 +112,10 @@ def _measure_peer(
     """A fresh process for each case, so that no case inherits the memory of another."""
     rows = []
     for case in arguments.cases:
-        if name == "nginx-unbuffered" and case not in ("download", "upload"):
+        ports = Ports(free_port(), *services)
+        if case not in _CASES_OF.get(name, CASES[:5]) or (case in _OF_LIMITS and not ports.redis):
             continue
-        ports = Ports(free_port(), *upstreams)
-        peer = PEERS[name](folder, ports)
+        peer = _ALL_PEERS[name](folder, ports)
         if peer is None:
             if round_number == 1:
                 sys.stderr.write(f"{name}: not here, skipped\n")
@@ -94,7 +123,7 @@ def _measure_peer(
         sys.stderr.write(f"round {round_number}: {name}: {case}\n")
         log = folder / f"{name}.log"
         with running(peer.command, peer.environment, ports.own, core=PEER_CORE, log=log) as pid:
-            row = measure(case, pid, ports.own, seconds=arguments.seconds, rate=arguments.rate)
+            row = measure(case, pid, ports, seconds=arguments.seconds, rate=arguments.rate)
             if arguments.profile and (name, case, round_number) == ("falcongate", "get", 1):
                 profile(pid, ports.own, seconds=arguments.seconds, output=arguments.profile)
         rows.append({"peer": name, "case": case, "round": round_number, **row})

@@ -1,0 +1,85 @@
+"""What is aimed at, and whether it was met, by which numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Row = dict[str, Any]
+_WAYS = (("saturated", ""), ("paced", "paced_"))
+
+
+def targets(results: list[Row]) -> list[str]:
+    """A line for each aim that these results can tell of."""
+    found = _Results(results)
+    _small_requests(found)
+    _bodies(found)
+    _memory(found)
+    _limits(found)
+    return found.lines
+
+
+class _Results:
+    """The results by case and peer, and the lines that are said of them."""
+
+    def __init__(self, results: list[Row]) -> None:
+        self._rows = {(row["case"], row["peer"]): row for row in results}
+        self.lines: list[str] = []
+
+    def row(self, case: str, peer: str = "falcongate") -> Row | None:
+        return self._rows.get((case, peer))
+
+    def say(self, text: str, ours: float, limit: float, *, may_be_equal: bool = True) -> None:
+        is_met = ours <= limit if may_be_equal else ours < limit
+        self.lines.append(f"  {'met    ' if is_met else 'NOT met'} {text:58}{ours:>9.2f}{limit:>9.2f}")
+
+    def compare(
+        self, ours: Row | None, key: str, text: str, others: dict[str, float], *, may_be_equal: bool = True
+    ) -> None:
+        """Ours and those of other peers, each times its factor, in the same case."""
+        if ours is None:
+            return
+        for peer, factor in others.items():
+            wanted = text.format(peer=peer, factor=factor)
+            other = self.row(ours["case"], peer)
+            if other:
+                self.say(wanted, ours[key], factor * other[key], may_be_equal=may_be_equal)
+            else:
+                self.lines.append(f"  ?       {wanted:58} {peer} was not measured")
+
+
+def _small_requests(found: _Results) -> None:
+    ours = found.row("get")
+    for way, prefix in _WAYS:
+        key, text = f"{prefix}cpu_us", f"small GET, {way}, CPU us: " + "{factor:g} x {peer}"
+        found.compare(ours, key, text, {"nginx": 3.5, "stock": 0.2})
+        found.compare(ours, key, text, {"caddy": 1.0}, may_be_equal=False)
+        if ours:
+            limit = 5 * ours[f"{prefix}p50_ms"]
+            found.say(
+                f"small GET, {way}, p99 ms: 5 x p50", ours[f"{prefix}p99_ms"], limit, may_be_equal=False
+            )
+
+
+def _bodies(found: _Results) -> None:
+    others = dict.fromkeys(("envoy", "caddy", "nginx-unbuffered"), 1.0)
+    for case in ("download", "upload"):
+        found.compare(found.row(case), "cpu_s_per_gb", f"{case}, CPU s per GB: " + "{peer}", others)
+
+
+def _memory(found: _Results) -> None:
+    if ours := found.row("held"):
+        found.say("memory of a held caller, KB", ours["kb_per_caller"], 50)
+
+
+def _limits(found: _Results) -> None:
+    ours, refused = found.row("limited", "falcongate-limits"), found.row("refused", "falcongate-limits")
+    for way, prefix in _WAYS:
+        key, text = f"{prefix}cpu_us", f"with limits, {way}, CPU us: " + "{factor:g} x {peer}"
+        found.compare(ours, key, text, {"nginx-lua": 2.5})
+        found.compare(ours, key, text, {"traefik-redis": 1.0}, may_be_equal=False)
+        if ours and refused:
+            found.say(f"refused, {way}, CPU us: 0.5 x admitted", refused[key], ours[key] / 2)
+    without, limited = found.row("alone"), found.row("alone", "falcongate-limits")
+    if without and limited:
+        limit = without["p50_ms"] + limited["ping_ms"]
+        found.say("with limits, alone, p50 ms: without + one ping", limited["p50_ms"], limit)
