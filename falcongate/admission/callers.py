@@ -24,6 +24,7 @@ _IPV6_PREFIX: Final = 64
 _API_KEY_HEADER: Final = "X-API-Key"
 _SECRET: Final = re.compile("auth|key|token|cookie|secret|session|password", re.IGNORECASE)
 _DIGEST_LENGTH: Final = 32
+_MAX_LENGTH: Final = 64
 
 
 def reader_of(key: Sequence[str]) -> Reader:
@@ -62,7 +63,7 @@ def _claim_reader(name: str) -> Reader:
         value = (exchange.claims or {}).get(name)
         if not isinstance(value, str | int) or value == "":
             return _address(exchange)
-        return f"claim:{name}:{quote(str(value), safe='')}"
+        return f"claim:{name}:{_short(str(value))}"
 
     return read
 
@@ -75,12 +76,17 @@ def _header_reader(part: str, name: str) -> Reader:
         value: str = exchange.environ.get(variable, "")
         if not value:
             return _address(exchange)
-        return f"{part}:{_digest(value) if is_secret else quote(value, safe='')}"
+        return f"{part}:{_digest(value) if is_secret else _short(value)}"
 
     return read
 
 
-@lru_cache(maxsize=4_096)
+def _short(value: str) -> str:
+    """What callers choose is remembered for many of them, so it must not be long."""
+    return quote(value, safe="") if len(value) <= _MAX_LENGTH else _digest(value)
+
+
+@lru_cache(maxsize=1_024)
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("latin-1", "replace")).hexdigest()[:_DIGEST_LENGTH]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def render_policies(windows: Iterable[Window]) -> str:
     """The line of `RateLimit-Policy`, the same for all requests; "" where nothing can be refused."""
     told = [
-        f'"{_name(window)}";q={window.limit};w={math.ceil(window.length_s)}'
+        f"{name_of(window)};q={window.limit};w={math.ceil(window.length_s)}"
         for window in windows
         if not window.counts_only
     ]
@@ -26,21 +26,30 @@ def render_policies(windows: Iterable[Window]) -> str:
 
 
 def render_limits(
-    policy_line: str, charges: Sequence[Charge], verdicts: Sequence[Verdict | None], *, has_trio: bool
+    policy_line: str,
+    names: Sequence[str],
+    charges: Sequence[Charge],
+    verdicts: Sequence[Verdict | None],
+    *,
+    has_trio: bool,
 ) -> bytes:
-    """All lines for one answer. A limit in shadow mode, and one without a verdict, is not told."""
+    """All lines for one answer. A limit in shadow mode, and one without a verdict, is not told.
+
+    `names` are those of the windows of the charges, as `name_of` makes them.
+    """
     told = []
     tightest: tuple[float, Window, int, int] | None = None
-    for charge, verdict in zip(charges, verdicts, strict=True):
+    for name, charge, verdict in zip(names, charges, verdicts, strict=True):
         window = charge.window
         if verdict is None or window.counts_only:
             continue
-        reset_s = math.ceil(min(verdict.reset_s, window.life_s))
-        told.append(f'"{_name(window)}";r={verdict.remaining};t={reset_s}')
+        _, remaining, reset_s = verdict
+        reset_s = math.ceil(min(reset_s, window.life_s))
+        told.append(f"{name};r={remaining};t={reset_s}")
         if has_trio:
-            left = verdict.remaining / max(window.limit, 1)
+            left = remaining / max(window.limit, 1)
             if tightest is None or left < tightest[0]:
-                tightest = (left, window, verdict.remaining, reset_s)
+                tightest = (left, window, remaining, reset_s)
     if not told:
         return policy_line.encode("ascii")
     text = f"{policy_line}RateLimit: {', '.join(told)}\r\n"
@@ -53,6 +62,6 @@ def render_limits(
     return text.encode("ascii")
 
 
-def _name(window: Window) -> str:
-    """One policy may have several windows, and each is told by its own name."""
-    return f"{window.policy}-{window.length_s:g}s"
+def name_of(window: Window) -> str:
+    """A window's name in the fields, in quotes: one policy may have several, each with its own."""
+    return f'"{window.policy}-{window.length_s:g}s"'

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
-    from falcongate.state.store import Charge, Charged, SharedState
+    from falcongate.state.store import Charged, Charges, SharedState
 
 NOTHING: Final = Receipt(())
 """What a request was charged that has no limits."""
@@ -70,7 +70,7 @@ class Limits:
             # What was counted here means nothing to the shared state.
             receipt = NOTHING
         exchange.limit_lines = render_limits(
-            applied.policy_line, charges, charged.verdicts, has_trio=self._has_trio
+            applied.policy_line, applied.names, charges, charged.verdicts, has_trio=self._has_trio
         )
         if not charged.admitted:
             self._refuse(exchange, charges, charged)
@@ -85,7 +85,7 @@ class Limits:
             with suppress(StoreAway):
                 self._state.refund(receipt)
 
-    def _refuse(self, exchange: Exchange, charges: list[Charge], charged: Charged) -> NoReturn:
+    def _refuse(self, exchange: Exchange, charges: Charges, charged: Charged) -> NoReturn:
         reset_s = 0.0
         now = monotonic()
         for charge, verdict in zip(charges, charged.verdicts, strict=True):
@@ -97,7 +97,7 @@ class Limits:
             self._over[charge.window.name, charge.caller] = _Over(now + own_reset_s, exchange.limit_lines)
         _raise(exchange, _refusing(charges, charged, counts_only=False), reset_s)
 
-    def _refuse_known(self, exchange: Exchange, charges: list[Charge]) -> None:
+    def _refuse_known(self, exchange: Exchange, charges: Charges) -> None:
         for charge in charges:
             over = self._over.get((charge.window.name, charge.caller))
             if over is not None and over.until > exchange.started:
@@ -111,7 +111,7 @@ def _raise(exchange: Exchange, policies: tuple[str, ...], reset_s: float) -> NoR
     raise LimitReached(policies, retry_after_s=max(math.ceil(reset_s), 1))
 
 
-def _refusing(charges: list[Charge], charged: Charged, *, counts_only: bool) -> tuple[str, ...]:
+def _refusing(charges: Charges, charged: Charged, *, counts_only: bool) -> tuple[str, ...]:
     """Names of the policies that refuse, or of those in shadow mode that would."""
     names = {
         charge.window.policy: None

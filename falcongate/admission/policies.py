@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from falcongate.admission.callers import reader_of
-from falcongate.admission.limit_fields import render_policies
+from falcongate.admission.limit_fields import name_of, render_policies
 from falcongate.admission.recent import Recent
 from falcongate.config.policies import parse_rate
 from falcongate.routing.path import compile_patterns
-from falcongate.state.store import Charge, Window
+from falcongate.state.store import Charge, Charges, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +30,7 @@ class _Scoped(Protocol):
 _Item = TypeVar("_Item", bound=_Scoped)
 _Made = TypeVar("_Made")
 _MAX_KNOWN: Final = 4_096
+_MAX_KNOWN_CALLERS: Final = 1_024
 _MAX_KNOWN_PATH_LENGTH: Final = 256
 
 
@@ -77,33 +78,41 @@ class Policy:
 class Applied:
     """The limits that hold for some requests, and what is the same for all of these."""
 
-    __slots__ = ("has_shadow", "policies", "policy_line")
+    __slots__ = ("_known", "has_shadow", "names", "policies", "policy_line")
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         windows = [window for policy in policies for window in policy.windows]
         self.policies = policies
         self.has_shadow = any(window.counts_only for window in windows)
         self.policy_line = render_policies(windows)
+        self.names = tuple(name_of(window) for window in windows)
+        self._known: Recent[tuple[str, ...], Charges] = Recent(_MAX_KNOWN_CALLERS)
 
-    def charges(self, exchange: Exchange) -> list[Charge]:
+    def charges(self, exchange: Exchange) -> Charges:
         """What a request costs whom."""
-        charges = []
-        for policy in self.policies:
-            caller = policy.scope.caller_of(exchange)
-            charges += [Charge(window, caller, policy.cost) for window in policy.windows]
+        callers = tuple([policy.scope.caller_of(exchange) for policy in self.policies])
+        # PERF: callers come again.
+        charges = self._known.get(callers)
+        if charges is None:
+            charges = self._known[callers] = Charges(
+                Charge(window, caller, policy.cost)
+                for policy, caller in zip(self.policies, callers, strict=True)
+                for window in policy.windows
+            )
         return charges
 
 
 class Selection(Generic[_Item, _Made]):
     """Those of some policies that apply to a request, as what is made of them."""
 
-    __slots__ = ("_all", "_known", "_make", "_none")
+    __slots__ = ("_all", "_known", "_made", "_make", "_none")
 
     def __init__(self, policies: Iterable[_Item], make: Callable[[tuple[_Item, ...]], _Made]) -> None:
         self._all = tuple(policies)
         self._make = make
         self._none = make(())
         self._known: Recent[tuple[str, str, str], _Made] = Recent(_MAX_KNOWN)
+        self._made: dict[tuple[_Item, ...], _Made] = {}
 
     def for_request(self, exchange: Exchange) -> _Made:
         """What is made of those that apply, in the order of the configuration."""
@@ -112,7 +121,9 @@ class Selection(Generic[_Item, _Made]):
         asked = (exchange.service, exchange.method, exchange.path)
         found = self._known.get(asked)
         if found is None:
-            found = self._make(self.applying(*asked))
+            applying = self.applying(*asked)
+            # One for each combination that the configuration has, however many paths lead to it.
+            found = self._made.get(applying) or self._made.setdefault(applying, self._make(applying))
             # PERF: paths repeat; bounded in number and length, as callers choose them.
             if len(exchange.path) <= _MAX_KNOWN_PATH_LENGTH:
                 self._known[asked] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -86,11 +87,8 @@ class ResponseHeaders:
 
     def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
         """Begin an answer of our own, with what the application says of it."""
-        headers.append(("Server", "falcongate"))
-        lines = lines_of(headers)
-        lines.append(self._ours(exchange, None))
-        has_length = any(name.lower() == "content-length" for name, _ in headers)
-        return Start(status, b"\r\n".join(lines), has_length, has_date=False)
+        block, has_length = _block_of(tuple(headers))
+        return Start(status, block + self._ours(exchange, None), has_length, has_date=False)
 
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
@@ -108,6 +106,17 @@ class ResponseHeaders:
             self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
             security.without(set_by_service) if set_by_service else security.block,
         )
+
+
+@lru_cache(maxsize=512)
+def _block_of(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, bool]:
+    """An application's header lines, and whether a length is among them.
+
+    PERF: our own answers have the same again and again, those to refused callers above all.
+    """
+    lines = lines_of([*headers, ("Server", "falcongate")])
+    has_length = any(name.lower() == "content-length" for name, _ in headers)
+    return b"".join([line + b"\r\n" for line in lines]), has_length
 
 
 class _SecurityLines:

@@ -22,7 +22,7 @@ from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, TimedOut, time_left
 from falcongate.wire.fields import FieldBlock, Start
 from falcongate.wire.framing import LAST_CHUNK, chunk_of
-from falcongate.wire.turns import give_way
+from falcongate.wire.turns import await_turn, give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -252,10 +252,10 @@ class Connection:
     def _send(self, iterable: Iterable[bytes]) -> None:
         head = self._finish_head()
         timeout_s = self.settings.send_timeout_s
-        relay_to = getattr(iterable, "relay_to", None)
-        if relay_to is not None:
+        if relay_to := getattr(iterable, "relay_to", None):
             relay_to(self.channel, head.data, is_chunked=head.is_chunked, send_timeout_s=timeout_s)
             return
+        await_turn()
         data = head.data
         for piece in iterable:
             if piece:

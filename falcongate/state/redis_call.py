@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import hiredis
 from gevent import get_hub, getcurrent
@@ -48,10 +48,28 @@ class Script:
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
+class _Packed(NamedTuple):
+    """The keys and arguments of one call among joined ones, as they are sent, and how many these are."""
+
+    keys: bytes
+    arguments: bytes
+    keys_count: int
+    parts_count: int
+
+
+class Kept(list["str | int"]):
+    """Arguments for a script that joins, to be used again with the same keys.
+
+    PERF: what is sent is made of them once.
+    """
+
+    packed: _Packed | None = None
+
+
 class Call:
     """A question and the greenlet that waits for its answer, if one does.
 
-    With no script, `arguments` is a whole command. Answers are texts, integers, None and lists of them.
+    With no script, `arguments` are a whole command. Answers are texts, integers, None and lists of them.
     `asked` is when, in monotonic seconds; `is_redirected` says that the slot is on its way to another
     server of the cluster; `is_told` that nobody waits.
     """
@@ -59,7 +77,11 @@ class Call:
     __slots__ = ("_waiter", "arguments", "asked", "is_redirected", "is_told", "keys", "script", "slot")
 
     def __init__(
-        self, script: Script | None, keys: Sequence[str], arguments: Sequence[str | int], slot: int = -1
+        self,
+        script: Script | None,
+        keys: Sequence[str],
+        arguments: Sequence[str | int],
+        slot: int = -1,
     ) -> None:
         self.script = script
         self.keys = keys
@@ -146,12 +168,37 @@ def _invocation(how: tuple[str, str | bytes], calls: list[Call]) -> bytes:
     first = calls[0]
     if first.script is None or not first.script.joins:
         return _pack((*how, len(first.keys), *first.keys, *first.arguments))
-    keys: list[str] = []
-    arguments: list[str | int] = [len(calls)]
-    for call in calls:
-        keys += call.keys
-        arguments += (len(call.keys), len(call.arguments), *call.arguments)
-    return _pack((*how, len(keys), *keys, *arguments))
+    all_packed = [_packed(call.keys, call.arguments) for call in calls]
+    key_count = sum([packed.keys_count for packed in all_packed])
+    count = 4 + sum([packed.parts_count for packed in all_packed])
+    return b"".join(
+        (
+            b"*%d\r\n" % count,
+            *map(_bulk, (*how, key_count)),
+            *[packed.keys for packed in all_packed],
+            _bulk(len(calls)),
+            *[packed.arguments for packed in all_packed],
+        )
+    )
+
+
+def _packed(keys: Sequence[str], arguments: Sequence[str | int]) -> _Packed:
+    if type(arguments) is Kept and arguments.packed is not None:
+        return arguments.packed
+    packed = _Packed(
+        b"".join(map(_bulk, keys)),
+        b"".join(map(_bulk, (len(keys), len(arguments), *arguments))),
+        len(keys),
+        len(keys) + 2 + len(arguments),
+    )
+    if type(arguments) is Kept:
+        arguments.packed = packed
+    return packed
+
+
+def _bulk(part: str | int | bytes) -> bytes:
+    data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+    return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
 def _pack(parts: Sequence[str | int | bytes]) -> bytes:

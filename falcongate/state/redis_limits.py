@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from falcongate.errors import StoreAway
 from falcongate.state.keys import lease_key, limit_key, plain
-from falcongate.state.redis_call import Script
-from falcongate.state.store import Charged, Leased, Receipt, Verdict, whole_ms
+from falcongate.state.redis_call import Kept, Script
+from falcongate.state.store import Charged, Charges, Leased, Receipt, Verdict, whole_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,20 +63,11 @@ class RedisLimits:
             )
 
     def _charge_together(self, charges: Sequence[Charge]) -> Charged:
-        keys: list[str] = []
-        arguments: list[int] = []
-        for charge in charges:
-            window = charge.window
-            keys.append(limit_key(charge))
-            arguments += (
-                window.limit,
-                window.limit if window.burst is None else window.burst,
-                window.width_ms,
-                window.buckets,
-                charge.cost,
-                1 if window.counts_only else 0,
-            )
-        return _charged(charges, self._line.call(CHARGE, keys, arguments))
+        if type(charges) is Charges:
+            sent = charges.sent = charges.sent or _asking(charges)
+        else:
+            sent = _asking(charges)
+        return _charged(charges, self._line.call(CHARGE, *sent))
 
     def _charge_apart(self, charges: Sequence[Charge]) -> Charged:
         """Reserve with one caller after the other; what was reserved is given back if a later one refuses."""
@@ -108,6 +99,24 @@ class RedisLimits:
     def release(self, key: str, *, owner: str) -> None:
         """As `SharedState` says."""
         self._line.tell(_RELEASE, [lease_key(key)], [plain(owner)])
+
+
+def _asking(charges: Sequence[Charge]) -> tuple[list[str], Kept]:
+    """The keys and arguments that ask for these charges."""
+    keys: list[str] = []
+    arguments = Kept()
+    for charge in charges:
+        window = charge.window
+        keys.append(limit_key(charge))
+        arguments += (
+            window.limit,
+            window.limit if window.burst is None else window.burst,
+            window.width_ms,
+            window.buckets,
+            charge.cost,
+            1 if window.counts_only else 0,
+        )
+    return keys, arguments
 
 
 def _by_caller(charges: Sequence[Charge]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +72,12 @@ class Charge(NamedTuple):
     window: Window
     caller: str
     cost: int = 1
+
+
+class Charges(tuple[Charge, ...]):  # noqa: SLOT001  # a tuple with slots has no room for more
+    """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`."""
+
+    sent: Any = None
 
 
 class Verdict(NamedTuple):

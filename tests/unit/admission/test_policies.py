@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from falcongate.admission.policies import limits_of
+from falcongate.admission.policies import Applied, limits_of
 from falcongate.config.settings import GatewaySettings
 from tests.unit.making import make_exchange, make_match, make_route
 
@@ -61,10 +61,20 @@ def test_paths_that_callers_invent_are_not_remembered_for_ever() -> None:
         exchange.route_match = make_match(make_route())
         return policies.for_request(exchange)
 
-    first = applied("/first")
-    assert applied("/first") is first
-    for number in range(10_000):
-        applied(f"/{number}")
-    assert applied("/first") is not first
-    long = "/" + "x" * 300
-    assert applied(long) is not applied(long)
+    applied("/" + "x" * 300)
+    assert len(policies._known) == 0  # noqa: SLF001
+    assert len({id(applied(f"/{number}")) for number in range(20_000)}) == 1
+    assert len(policies._known) < 10_000  # noqa: SLF001
+
+
+def test_callers_are_not_remembered_for_ever_either() -> None:
+    settings = GatewaySettings.model_validate({"limits": {"it": {"rate": "1/s", "key": "header:X-Name"}}})
+    (policy,) = limits_of(settings).applying("hr", "GET", "/")
+    applied = Applied((policy,))
+    first = applied.charges(make_exchange("X-Name: first"))
+    assert applied.charges(make_exchange("X-Name: first")) is first
+    for number in range(4_000):
+        applied.charges(make_exchange(f"X-Name: {number}"))
+    assert applied.charges(make_exchange("X-Name: first")) is not first
+    (long,) = applied.charges(make_exchange(f"X-Name: {'x' * 8_000}"))
+    assert len(long.caller) < 100
