@@ -31,7 +31,7 @@ from falcongate.resources.health import Alive, Health
 from falcongate.resources.metrics import Metrics
 from falcongate.resources.operators import Operators
 from falcongate.resources.proxy import Proxy
-from falcongate.resources.websocket import WebSocketRoute
+from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.routing.table import RouteTable
 from falcongate.state.heartbeat import Heartbeat
 from falcongate.state.memory_store import Fault, MemoryState
@@ -39,9 +39,10 @@ from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect
+from falcongate.telemetry.metrics import REDIS, expect, tally_websockets
 from falcongate.telemetry.record import Record
 from falcongate.upstream.forward import Forwarder
+from falcongate.upstream.tunnels import News, Tunnels
 
 if TYPE_CHECKING:
     from falcon.request import RequestOptions
@@ -89,7 +90,10 @@ class Gateway(Context):
     def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
         self.settings = settings
         self.server_settings = settings.server
-        self._forwarder = Forwarder(settings)
+        self.tunnels = Tunnels(
+            settings.websocket, most=settings.server.max_connections, tell=_tell_of_websockets
+        )
+        self._forwarder = Forwarder(settings, self.tunnels)
         policies = (settings.limits | settings.concurrency).items()
         expect(settings.services, [(name, policy.mode) for name, policy in policies])
         cors = Cors(settings.cors)
@@ -112,8 +116,12 @@ class Gateway(Context):
 
         limits = Limits(self.settings, shared, parts=parts)
         rooms = Rooms(self.settings, shared, parts=parts)
+        handshakes = Handshakes(self.settings, cors.allows)
+        proxy = Proxy(
+            routes, self._forwarder, handshakes=handshakes, breakers=breakers, limits=limits, rooms=rooms
+        )
         app = falcon.App(
-            router=Doors(Proxy(routes, self._forwarder, breakers=breakers, limits=limits, rooms=rooms)),
+            router=Doors(proxy),
             middleware=[RefusedEarly(), cors],
             request_type=_Request,
             response_type=_Response,
@@ -133,7 +141,7 @@ class Gateway(Context):
         for order in ORDERS:
             door = BreakerOrder(order, shared, breakers, limits=limits, operators=operators)
             app.add_route(f"/circuit-breaker/{order}/{{name}}", door)
-        websocket = WebSocketRoute(routes, self.settings.public_url)
+        websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket)
         app.add_route("/ws/{service}/{rest:path}", websocket)
         return app
@@ -193,6 +201,12 @@ def _shared_state(settings: RedisSettings, process: ProcessSettings) -> tuple[Sh
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
     says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
     return state, Heartbeat(state, name=_host_name(), says=says, tell=REDIS.set)
+
+
+def _tell_of_websockets(service: str, news: News) -> None:
+    tally_websockets(
+        service, opened=news.opened, closed=news.closed, messages=news.messages, transferred=news.bytes
+    )
 
 
 def _host_name() -> str:

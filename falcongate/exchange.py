@@ -24,7 +24,12 @@ EXCHANGE: Final = "falcongate.exchange"
 
 
 class RelayedBody(Protocol):
-    """A response body that can move itself, faster than by being iterated over."""
+    """A response body that can move itself, faster than by being iterated over.
+
+    With `keeps_channel` the caller's channel is its own from then on: no request follows on it.
+    """
+
+    keeps_channel: bool
 
     def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
         """Send `head` and the whole body into `channel`."""
@@ -59,6 +64,12 @@ class Places(Protocol):
         """Give all back. Harmless if repeated; does not wait."""
 
 
+class Tunnel(Protocol):
+    """A WebSocket that the exchange has become."""
+
+    is_over: bool
+
+
 class Exchange:
     """One request with its answer.
 
@@ -71,7 +82,7 @@ class Exchange:
     `guard_mark`, as a `probe` if it tries a service that failed; targets in `shut_targets` are not to be
     tried. `places` are its own among those of requests at the same time. `failed_at` is how far the last
     attempt had come when it failed through its service, None if it did not; `failed_targets` are those
-    of all such attempts.
+    of all such attempts. `tunnel` is what it has become, `on_tunnel_end` is called at the end of that.
     """
 
     __slots__ = (
@@ -92,6 +103,7 @@ class Exchange:
         "limit_lines",
         "method",
         "on_close",
+        "on_tunnel_end",
         "path",
         "peer_address",
         "places",
@@ -111,6 +123,7 @@ class Exchange:
         "status",
         "target",
         "target_used",
+        "tunnel",
         "would_refuse",
     )
 
@@ -152,6 +165,8 @@ class Exchange:
         self.received_bytes = 0
         self.sent_bytes = 0
         self.on_close: Callable[[], None] | None = None
+        self.tunnel: Tunnel | None = None
+        self.on_tunnel_end: Callable[[], None] | None = None
 
     @property
     def service(self) -> str:

@@ -59,6 +59,16 @@ class Forbidden(Refusal):
     detail = "This is only for those who operate the gateway."
 
 
+class OriginNotAllowed(Refusal):
+    """A page of this origin may not open a WebSocket here."""
+
+    status = 403
+    problem = "origin-not-allowed"
+    title = "Not from this page"
+    suggestion = "Have the page's origin added to cors.origins."
+    detail = "A page of this origin may not open a WebSocket here."
+
+
 class NoSuchBreaker(Refusal):
     """No service or target has a breaker of this name."""
 
@@ -151,6 +161,19 @@ class TooManyAtOnce(Refusal):
     def __init__(self, policy: str, *, retry_after_s: int) -> None:
         super().__init__(f"Reached: {policy}.", retry_after_s=retry_after_s)
         self.members = {"violated-policies": (policy,)}
+
+
+class UpgradeRequired(Refusal):
+    """Another version of WebSocket than the one that there is (RFC 6455, 4.4)."""
+
+    status = 426
+    problem = "upgrade-required"
+    title = "Another version of WebSocket"
+    suggestion = "Use version 13."
+    detail = "Only version 13 of WebSocket is spoken here."
+
+    def __init__(self) -> None:
+        super().__init__(headers=(("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")))
 
 
 class HeadTooLarge(Refusal):

@@ -33,6 +33,7 @@ from falcongate.config.values import (
     TargetUrls,
     Token,
 )
+from falcongate.config.websocket import WebSocketSettings
 
 
 class ServerSettings(Settings):
@@ -112,6 +113,9 @@ class ServiceSettings(Settings):
 
     add_prefix: Annotated[PathPrefix | None, EmptyIsUnset] = None
     """Prefix put before the path that is sent. With `strip_prefix` it replaces one."""
+
+    websocket: bool = False
+    """Whether its paths may be upgraded to WebSocket; `/ws/<name>/` may be in any case."""
 
     append_slash: bool = False
     """Add a missing trailing slash to the path of POST, PUT, PATCH and DELETE."""
@@ -246,6 +250,7 @@ class GatewaySettings(Settings):
     security_headers: SecurityHeaderSettings = SecurityHeaderSettings()
     log: LogSettings = LogSettings()
     redis: RedisSettings = RedisSettings()
+    websocket: WebSocketSettings = WebSocketSettings()
     breaker: BreakerSettings = BreakerSettings()
 
     limits: dict[ServiceName, LimitSettings] = {}  # noqa: RUF012  # pydantic copies it

@@ -6,6 +6,7 @@ What the request means is not decided here; what it must not be is.
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,6 +14,7 @@ from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.refusals import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form
+from falcongate.wire.fields import FieldBlock
 from falcongate.wire.host import is_host
 from falcongate.wire.peeked_channel import PeekedChannel
 
@@ -138,6 +140,7 @@ def _remember(known: dict[_T, str], key: _T, value: str) -> None:
 
 # What is told of an exchange is told later; its request need not be kept for that.
 _OVER: Final[dict[str, Any]] = {}
+_NO_FIELDS: Final = FieldBlock(b"", [], {})
 
 
 class _Answer:
@@ -174,21 +177,33 @@ class _Answer:
         guard, exchange.guard = exchange.guard, None
         if guard is not None:
             guard.end(exchange)
-        if exchange.places is not None:
-            exchange.places.end()
-        exchange.ended = monotonic()
         exchange.environ = _OVER
-        report(exchange)
+        if exchange.tunnel is not None and not exchange.tunnel.is_over:
+            # It goes on without a request; what is told of it is told at its end.
+            exchange.block = _NO_FIELDS
+            exchange.caller_channel = None
+            exchange.service_head = None
+            exchange.on_tunnel_end = partial(_finish, exchange, report)
+        else:
+            _finish(exchange, report)
+
+
+def _finish(exchange: Exchange, report: Callable[[Exchange], None]) -> None:
+    if exchange.places is not None:
+        exchange.places.end()
+    exchange.ended = monotonic()
+    report(exchange)
 
 
 class _RelayedAnswer(_Answer):
     """The same for a body that moves itself; `relay_to` is the body's own (see RelayedBody)."""
 
-    __slots__ = ("relay_to",)
+    __slots__ = ("keeps_channel", "relay_to")
 
     def __init__(self, exchange: Exchange, body: RelayedBody, report: Callable[[Exchange], None]) -> None:
         super().__init__(exchange, body, report)
         self.relay_to = body.relay_to
+        self.keeps_channel = body.keeps_channel
 
 
 class RefusedEarly:

@@ -49,6 +49,10 @@ class Cors:
             resp.set_headers(self._preflight)
         resp.complete = True
 
+    def allows(self, origin: str) -> bool:
+        """Whether pages of `origin` may call."""
+        return self.is_on and self._allows.fullmatch(origin) is not None
+
     def block_for(self, origin: str | None) -> bytes:
         """The header lines that say whether pages of `origin` may read the answer."""
         if origin is None or not self.is_on:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from falcongate.admission.concurrency import Rooms
     from falcongate.admission.limits import Limits
     from falcongate.exchange import Exchange
-    from falcongate.routing.table import RouteTable
+    from falcongate.resources.websocket import Handshakes
+    from falcongate.routing.table import Match, RouteTable
     from falcongate.upstream.forward import Forwarder
 
 
@@ -26,9 +27,17 @@ class Proxy:
     """The resource behind every path that is not the gateway's own."""
 
     def __init__(
-        self, routes: RouteTable, forwarder: Forwarder, *, breakers: Breakers, limits: Limits, rooms: Rooms
+        self,
+        routes: RouteTable,
+        forwarder: Forwarder,
+        *,
+        handshakes: Handshakes,
+        breakers: Breakers,
+        limits: Limits,
+        rooms: Rooms,
     ) -> None:
         self._routes = routes
+        self._handshakes = handshakes
         self._breakers = breakers
         self._limits = limits
         self._rooms = rooms
@@ -39,13 +48,20 @@ class Proxy:
         exchange: Exchange = req.env[EXCHANGE]
         # 3. routing: whose request it is.
         exchange.route_match = match = self._routes.match(exchange.path)
+        accept = b""
+        if "HTTP_UPGRADE" in req.env and match.route.settings.websocket:
+            accept = self._handshakes.check(exchange)
+        self.send(exchange, match, resp, accept=accept)
+
+    def send(self, exchange: Exchange, match: Match, resp: falcon.Response, *, accept: bytes) -> None:
+        """The rest of the way; `accept` is what agrees to a WebSocket, if one is asked for."""
         # 4. admission: whether it may pass. What asks nobody comes first.
         self._breakers.admit(exchange)
         receipt = self._limits.admit(exchange)
         try:
             self._rooms.enter(exchange)
             # 5. upstream: to the service, until the head of its answer is here.
-            body = self._forwarder.forward(exchange, match)
+            body = self._forwarder.forward(exchange, match, accept=accept)
         except (AttemptFailure, Refusal) as failure:
             if isinstance(failure, Refusal) or not failure.may_have_acted:
                 self._limits.refund(receipt)

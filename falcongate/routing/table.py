@@ -49,7 +49,11 @@ class RouteTable:
     def __init__(self, settings: GatewaySettings) -> None:
         self.routes = tuple(_routes_of(settings))
         self._by_prefix = {route.prefix: route for route in self.routes}
-        self._by_service = {route.service: route for route in reversed(self.routes)}
+        unchanged = {"strip_prefix": None, "add_prefix": None, "append_slash": False}
+        self._websockets = {
+            name: Route(f"/ws/{name}", name, service.model_copy(update=unchanged))
+            for name, service in settings.services.items()
+        }
         self._deepest = max((route.prefix.count("/") for route in self.routes), default=0)
         self._public = compile_patterns(settings.public_paths)
         self._endpoints = sorted(
@@ -98,9 +102,13 @@ class RouteTable:
         """Whether `path` needs no credentials, and is therefore sent none."""
         return self._public.fullmatch(path) is not None
 
-    def service_named(self, name: str) -> Route | None:
-        """The first route of the service of this name, if there is one."""
-        return self._by_service.get(name)
+    def match_for_websocket(self, service: str, path: str) -> Match | None:
+        """What applies to `/ws/<service>/...`, sent as it came; None if there is no such service."""
+        route = self._websockets.get(service)
+        if route is None:
+            return None
+        timeout_s, timeout_from = self._timeout_of(path, route)
+        return Match(route, self.is_public(path), timeout_s, timeout_from)
 
     def _timeout_of(self, path: str, route: Route) -> tuple[float, str]:
         for endpoint in self._endpoints:

@@ -60,6 +60,9 @@ def render_head(start: Start, *, method: str, is_http11: bool, keep_alive: bool)
     """
     ending = "" if start.has_date else f"Date: {_date.text()}\r\n"
     is_chunked = False
+    if start.status.startswith("101"):
+        data = b"".join((f"HTTP/1.1 {start.status}\r\n".encode("latin-1"), start.block, b"\r\n"))
+        return AnswerHead(data, is_chunked=False, keep_alive=False)
     if not start.has_length and method != "HEAD" and not start.status.startswith(_BODILESS):
         is_chunked = is_http11
         keep_alive = keep_alive and is_chunked

@@ -55,6 +55,7 @@ class Connection:
         "_body",
         "_head",
         "_is_ending",
+        "_is_given_away",
         "_is_idle",
         "_is_new",
         "_keep_alive",
@@ -82,10 +83,8 @@ class Connection:
             "falcongate.start": self._begin,
         }
         self._may_stay = may_stay
-        self._is_idle = False
-        self._is_ending = False
-        self._is_new = True
-        self._keep_alive = True
+        self._is_idle = self._is_ending = self._is_given_away = False
+        self._is_new = self._keep_alive = True
         self._head = _NO_REQUEST
         self._body: Body | None = None
         self._block: FieldBlock | None = None
@@ -103,7 +102,8 @@ class Connection:
         except (OSError, TimedOut, CallerLeft):
             pass  # the caller is gone, or takes nothing
         finally:
-            self.channel.close()
+            if not self._is_given_away:
+                self.channel.close()
             # These hold our methods; a cycle would keep the buffers of every caller who left.
             self._base_environ = self._block_environ = {}
 
@@ -235,10 +235,9 @@ class Connection:
             self.channel.reset()
             raise
         finally:
-            close = getattr(iterable, "close", None)
-            if close is not None:
+            if close := getattr(iterable, "close", None):
                 close()
-        if not self._keep_alive:
+        if not self._keep_alive and not self._is_given_away:
             self._linger()
 
     def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -254,6 +253,7 @@ class Connection:
         timeout_s = self.settings.send_timeout_s
         if relay_to := getattr(iterable, "relay_to", None):
             relay_to(self.channel, head.data, is_chunked=head.is_chunked, send_timeout_s=timeout_s)
+            self._is_given_away = iterable.keeps_channel  # type: ignore[attr-defined]  # see RelayedBody
             return
         await_turn()
         data = head.data

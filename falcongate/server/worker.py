@@ -11,7 +11,7 @@ import resource
 import sys
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 from gevent.event import Event
@@ -32,6 +32,14 @@ _DRAIN_LOOK_S = 0.05
 _CUT_S = 1.0
 _OTHER_DESCRIPTORS = 100
 _GC_THRESHOLDS = (20_000, 20, 20)
+
+
+class Tunnels(Protocol):
+    """The WebSockets of an application: they outlast their requests, and must end with the worker."""
+
+    def __len__(self) -> int: ...
+    def drain(self, within_s: float) -> None: ...  # noqa: D102
+    def cut(self) -> None: ...  # noqa: D102
 
 
 class FalcongateWorker(GeventWorker):
@@ -72,10 +80,13 @@ class FalcongateWorker(GeventWorker):
             self._stopping.wait(_HEARTBEAT_S)
         for server in servers:
             server.close()
+        tunnels: Tunnels | None = getattr(self.wsgi, "tunnels", None)
         for connection in tuple(self._connections):
             connection.end_when_idle()
+        if tunnels is not None:
+            tunnels.drain(self._grace_s)
         # These know of callers as well whose greenlet has not begun yet.
-        self._drain([server.pool for server in servers if server.pool is not None])
+        self._drain([server.pool for server in servers if server.pool is not None], tunnels)
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
         """Serve one connection, in its own greenlet."""
@@ -150,14 +161,16 @@ class FalcongateWorker(GeventWorker):
             self._stopping.set()
         return bool(self.alive)
 
-    def _drain(self, pools: list[Pool]) -> None:
+    def _drain(self, pools: list[Pool], tunnels: Tunnels | None) -> None:
         deadline = monotonic() + self._grace_s
-        while any(pools) and monotonic() < deadline:
+        while (any(pools) or tunnels) and monotonic() < deadline:
             self.notify()
             gevent.sleep(_DRAIN_LOOK_S)
         left = sum(map(len, pools))
         if left:
             self.log.warning("%s connections were cut after the grace period", left)
+        if tunnels is not None:
+            tunnels.cut()
         for pool in pools:
             # Each request that is cut off gets its line in the log.
             pool.kill(timeout=_CUT_S)

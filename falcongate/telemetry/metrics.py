@@ -24,7 +24,7 @@ from prometheus_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prometheus_client import Metric
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+# Those of RFC 6455, 7.4; callers choose theirs.
+_CLOSE_CODES: Final = range(1_000, 1_016)
+_APPLICATION_CODES: Final = range(3_000, 5_000)
 
 # A file that has to grow while the process may open no more files is broken from then on. This is
 # room for some ten thousand values; what is not used takes no disk.
@@ -65,6 +69,32 @@ REDIS = Gauge(
 )
 
 
+WEBSOCKETS = Gauge(
+    "falcongate_websockets",
+    "WebSockets that are open, by service.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+WEBSOCKETS_OPENED = Counter(
+    "falcongate_websockets_opened_total", "WebSockets opened, by service.", ("service",)
+)
+WEBSOCKETS_CLOSED = Counter(
+    "falcongate_websockets_closed_total",
+    "WebSockets ended, by service, who ended them (caller, service, gateway), and the code.",
+    ("service", "by", "code"),
+)
+WEBSOCKET_MESSAGES = Counter(
+    "falcongate_websocket_messages_total",
+    "Messages through WebSockets, by service and direction (up: to the service).",
+    ("service", "direction"),
+)
+WEBSOCKET_BYTES = Counter(
+    "falcongate_websocket_bytes_total",
+    "Bytes through WebSockets, frame headers included, by service and direction (up: to the service).",
+    ("service", "direction"),
+)
+
+
 def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
     """Show these from the start, with nothing counted: what is absent cannot be watched.
 
@@ -74,6 +104,30 @@ def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
         DURATION.labels(service)
     for policy, mode in limits:
         LIMITS.labels(policy, mode)
+
+
+def tally_websockets(
+    service: str,
+    *,
+    opened: int,
+    closed: Mapping[tuple[str, int], int],
+    messages: tuple[int, int],
+    transferred: tuple[int, int],
+) -> None:
+    """Count what has become of a service's WebSockets: up to it, and down to the callers. Does not wait."""
+    if opened:
+        WEBSOCKETS_OPENED.labels(service).inc(opened)
+    if change := opened - sum(closed.values()):
+        WEBSOCKETS.labels(service).inc(change)
+    for (by, code), count in closed.items():
+        known = (
+            str(code) if code in _CLOSE_CODES else "application" if code in _APPLICATION_CODES else "other"
+        )
+        WEBSOCKETS_CLOSED.labels(service, by, known).inc(count)
+    for direction, message_count, byte_count in zip(("up", "down"), messages, transferred, strict=True):
+        if byte_count:
+            WEBSOCKET_MESSAGES.labels(service, direction).inc(message_count)
+            WEBSOCKET_BYTES.labels(service, direction).inc(byte_count)
 
 
 def tally(records: Iterable[Record]) -> None:

@@ -34,10 +34,10 @@ class AnswerHead:
     """What the head says. `fields` are those for the caller, in their order.
 
     `length` is in bytes, None without a Content-Length. `may_stay` says whether the connection
-    can carry another request after the body.
+    can carry another request after the body. `upgrade` is the protocol that it changes to.
     """
 
-    __slots__ = ("fields", "is_chunked", "length", "may_stay", "reason", "status")
+    __slots__ = ("fields", "is_chunked", "length", "may_stay", "reason", "status", "upgrade")
 
     def __init__(self, status: int, reason: bytes, *, is_http11: bool) -> None:
         self.status = status
@@ -46,6 +46,7 @@ class AnswerHead:
         self.fields: list[Field] = []
         self.length: int | None = None
         self.is_chunked = False
+        self.upgrade = b""
 
 
 def parse_answer(data: bytes) -> AnswerHead:
@@ -64,6 +65,8 @@ def parse_answer(data: bytes) -> AnswerHead:
         _sort(head, fields)
     except FramingError as error:
         raise ServiceNonsense(str(error)) from None
+    if head.status == 101:
+        head.upgrade = _upgrade_in(fields)
     if head.is_chunked and (head.length is not None or line[1] == b"0"):
         raise ServiceNonsense("Transfer-Encoding with Content-Length, or in HTTP/1.0")
     return head
@@ -107,6 +110,15 @@ def _sort(head: AnswerHead, fields: list[Field]) -> None:
             nominated |= connection_tokens(field.value)
     if nominated:
         _obey_connection(head, nominated)
+
+
+def _upgrade_in(fields: list[Field]) -> bytes:
+    """The protocol that `Upgrade` names, if `Connection` says that it is meant (RFC 9110, 7.8)."""
+    tokens = [
+        token for field in fields if field.name == b"connection" for token in connection_tokens(field.value)
+    ]
+    named = [field.value.lower() for field in fields if field.name == b"upgrade"]
+    return named[0] if b"upgrade" in tokens and len(named) == 1 else b""
 
 
 def _obey_connection(head: AnswerHead, nominated: frozenset[bytes]) -> None:

@@ -16,10 +16,11 @@ from falcongate.upstream.answer import (
 from falcongate.upstream.caller_watch import look_after, wait_while_called
 from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
-from falcongate.upstream.service_body import ServiceBody
+from falcongate.upstream.service_body import ServiceBody, TunnelBody
 from falcongate.upstream.upload import Upload
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
+from falcongate.wire.fields import Field
 
 if TYPE_CHECKING:
     from falcongate.exchange import Exchange
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from falcongate.upstream.connection import ServiceConnection
     from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
+    from falcongate.upstream.tunnels import Tunnels
     from falcongate.upstream.upload import NoUpload
 
 _FOREVER_S: Final = float("inf")
@@ -37,9 +39,13 @@ _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
 class Attempt:
-    """What is the same for every target that one request is tried at."""
+    """What is the same for every target that one request is tried at.
+
+    `accept` is what a service must answer to a WebSocket's handshake, b"" for other requests.
+    """
 
     __slots__ = (
+        "_accept",
         "_body_idle_timeout_s",
         "_deadline",
         "_exchange",
@@ -50,6 +56,7 @@ class Attempt:
         "_request_line",
         "_sent_at",
         "_service",
+        "_tunnels",
         "_upload",
     )
 
@@ -63,7 +70,11 @@ class Attempt:
         fields: bytes,
         body_idle_timeout_s: float,
         pipes: Pipes,
+        accept: bytes,
+        tunnels: Tunnels,
     ) -> None:
+        self._accept = accept
+        self._tunnels = tunnels
         self._exchange = exchange
         self._match = match
         self._upload = upload
@@ -73,10 +84,9 @@ class Attempt:
         self._pipes = pipes
         self._service = match.route.settings
         self._deadline = exchange.started + self._service.total_timeout_s
-        self._is_reused = False
-        self._sent_at = 0.0
+        self._is_reused, self._sent_at = False, 0.0
 
-    def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody:
+    def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody | TunnelBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
         exchange = self._exchange
         exchange.attempts += 1
@@ -89,7 +99,7 @@ class Attempt:
                 self._look_after_caller()
             else:
                 connection = target.pool.take(0)
-            if needs_fresh_connection:
+            if needs_fresh_connection or self._accept:
                 connection.close()
             channel = connection.channel
             self._is_reused = channel is not None
@@ -102,6 +112,9 @@ class Attempt:
             head = self._await_answer(channel)
             exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
             target.is_reachable = True
+            if head.status == 101:
+                service = target.pool.part_with(connection)
+                return TunnelBody(exchange, service, target=target, tunnels=self._tunnels)
             return self._take_answer(head, channel, target, connection)
         except BaseException:
             self._upload.stop()
@@ -147,11 +160,23 @@ class Attempt:
             head = self._receive_head(channel)
             if head.status >= 200:
                 return head
+            if head.status == 101 and self._accept:
+                self._check_upgrade(head)
+                return head
             if head.status == 101:
                 break
             if head.status == 103:
                 self._pass_hints(head)
         raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "too many interim answers, or 101 unasked")
+
+    def _check_upgrade(self, head: AnswerHead) -> None:
+        """SECURITY: what only looks like an agreement would let each side read the other's bytes anew."""
+        accepts = [field.value for field in head.fields if field.name == b"sec-websocket-accept"]
+        is_agreed = head.upgrade == b"websocket" and accepts == [self._accept]
+        if not is_agreed or head.length or head.is_chunked:
+            raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "a 101 that does not agree to the handshake")
+        head.fields += [Field(b"Connection: Upgrade"), Field(b"Upgrade: websocket")]
+        self._exchange.service_head = head
 
     def _receive_head(self, channel: Channel) -> AnswerHead:
         while (end := channel.buffer.find(b"\r\n\r\n") + 4) < 4:

@@ -107,6 +107,14 @@ class _OurPool:
         connection.usable_until = monotonic() + self.keepalive_timeout_s
         self.pool.put(connection, block=False)
 
+    def part_with(self, connection: ServiceConnection) -> Channel:
+        """The channel of a connection that is nobody's but its user's from now on."""
+        channel = connection.channel
+        assert channel is not None  # noqa: S101  # it has just been used
+        connection.channel = connection.sock = None
+        self.pool.put(None, block=False)
+        return channel
+
     def close_unusable(self) -> None:
         """Close the idle connections that are too old or were ended by the service. Does not wait."""
         connections = []

@@ -18,30 +18,37 @@ if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, ServiceSettings
     from falcongate.exchange import Exchange
     from falcongate.routing.table import Match
-    from falcongate.upstream.service_body import ServiceBody
+    from falcongate.upstream.service_body import ServiceBody, TunnelBody
+    from falcongate.upstream.tunnels import Tunnels
 
 _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 """Methods that may be sent twice (RFC 9110, 9.2.2); TRACE never comes here."""
+
+_UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 
 class Forwarder:
     """Sends requests to the services of one configuration. Made once in each worker."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, tunnels: Tunnels) -> None:
+        self._tunnels = tunnels
         self.targets = {name: Targets(service) for name, service in settings.services.items()}
         self._credential_cookies = frozenset(name.encode("latin-1") for name in settings.credential_cookies)
         self._body_idle_timeout_s = settings.server.body_idle_timeout_s
         self._pipes = Pipes()
 
-    def forward(self, exchange: Exchange, match: Match) -> ServiceBody:
+    def forward(self, exchange: Exchange, match: Match, *, accept: bytes = b"") -> ServiceBody | TunnelBody:
         """Send the request and wait for the head of its answer.
 
-        The head is left in `exchange.service_head`; the body must be closed by the caller.
+        The head is left in `exchange.service_head`; the body must be closed by the caller. `accept` is
+        what a service must answer to agree to a WebSocket, if one is asked for.
         Raises AttemptFailure, a Refusal, or CallerLeft.
         """
         route = match.route
         service = route.settings
         upload = open_upload(exchange, service.max_body_bytes)
+        if accept:
+            self._tunnels.check_room()
         attempt = Attempt(
             exchange,
             match,
@@ -51,9 +58,13 @@ class Forwarder:
                 exchange.method.encode("latin-1"),
                 rewritten_target(exchange.target, exchange.method, route),
             ),
-            fields=render_fields(exchange, route, self._credential_cookies, upload.framing),
+            fields=render_fields(
+                exchange, route, self._credential_cookies, _UPGRADE if accept else upload.framing
+            ),
             body_idle_timeout_s=self._body_idle_timeout_s,
             pipes=self._pipes,
+            accept=accept,
+            tunnels=self._tunnels,
         )
         targets = self.targets[route.service]
         tried: list[Target] = []

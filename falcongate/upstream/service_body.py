@@ -19,9 +19,45 @@ if TYPE_CHECKING:
     from falcongate.upstream.connection import ServiceConnection
     from falcongate.upstream.pipes import Pipes
     from falcongate.upstream.targets import Target
+    from falcongate.upstream.tunnels import Tunnels
     from falcongate.upstream.upload import NoUpload, Upload
     from falcongate.wire.body import Body
     from falcongate.wire.channel import Channel
+
+
+class TunnelBody:
+    """What follows a 101: no body, but a tunnel between the two channels."""
+
+    keeps_channel = True
+
+    def __init__(self, exchange: Exchange, service: Channel, *, target: Target, tunnels: Tunnels) -> None:
+        self._exchange = exchange
+        self._service: Channel | None = service
+        self._target = target
+        self._tunnels = tunnels
+
+    def relay_to(self, channel: Channel, head: bytes, *, is_chunked: bool, send_timeout_s: float) -> None:
+        """Send `head`, and relay from then on without anybody waiting. Raises CallerLeft."""
+        del is_chunked
+        try:
+            channel.send_all(head, send_timeout_s)
+        except (TimedOut, OSError) as error:
+            self._exchange.failure_reason = "the caller did not get the end of the handshake"
+            raise CallerLeft(str(error)) from error
+        service, self._service = self._service, None
+        if service is not None:
+            self._tunnels.begin(self._exchange, channel, service, self._target)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """For servers that know nothing better: there is nothing to be sent."""
+        return iter(())
+
+    def close(self) -> None:
+        """End what has not become a tunnel; harmless if repeated."""
+        service, self._service = self._service, None
+        if service is not None:
+            service.close()
+            self._target.in_flight -= 1
 
 
 class ServiceBody:
@@ -43,6 +79,8 @@ class ServiceBody:
         "_target",
         "_upload",
     )
+
+    keeps_channel = False
 
     def __init__(
         self,

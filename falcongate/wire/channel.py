@@ -30,6 +30,7 @@ _READY, _INTERRUPTED = "ready", "interrupted"
 _TCP_OPEN_STATES: Final = (1, 4, 5)
 _TCP_CLOSED: Final = 7
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
+_original_socket: Final = monkey.get_original("socket", "socket")
 _original_poll: Final = monkey.get_original("select", "poll")
 
 
@@ -140,6 +141,32 @@ class Channel:
         self.has_early = False
         if not self._watcher.active:
             self._watcher.start(self._on_readable)
+
+    def listen(self, on_readable: Callable[[], object]) -> None:
+        """Call this, in the hub, as long as something can be read; it must not wait. Nobody else reads."""
+        self._watcher.start(on_readable)
+
+    def pause(self) -> None:
+        """Do not call it until `listen` is called again."""
+        self._watcher.stop()
+
+    def listen_for_room(self, on_writable: Callable[[], object]) -> None:
+        """Call this, in the hub, as long as there is room to send."""
+        if self._writable is None:
+            self._writable = self._hub.loop.io(self.sock.fileno(), _WRITE)
+        self._writable.start(on_writable)
+
+    def forget_room(self) -> None:
+        """Do not call it any more."""
+        if self._writable is not None:
+            self._writable.close()
+            self._writable = None
+
+    def slim(self) -> None:
+        """Give up what gevent's socket has for greenlets that wait: half of what an idle connection costs."""
+        raw = _original_socket(fileno=self.sock.detach())
+        raw.settimeout(0)
+        self.sock = self._raw = raw
 
     def _on_readable(self) -> None:
         reader, self._reader = self._reader, None

@@ -39,6 +39,9 @@ class TlsChannel(Channel):
             return 0
         return sent
 
+    def slim(self) -> None:
+        """Nothing: the library needs the socket as it is."""
+
     def is_quiet(self) -> bool:
         """As for any channel."""
         # Session tickets make the socket readable with nothing in them for us, so ask the library.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, cpu_s, pin, resident_kb, tree
+from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, ROOT, cpu_s, pin, resident_kb, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from scripts.benchmarks.peers import Ports
 
 _LOAD = Path(__file__).with_name("load.py")
+_SOCKETS = Path(__file__).with_name("sockets.py")
 _WARM_UP_S = 0.5
 _ALONE_PER_S = 100
+_SETTLE_S = 1.0
 
 
 def measure(case: str, pid: int, ports: Ports, *, seconds: float, rate: float) -> dict[str, float]:
@@ -27,6 +30,8 @@ def measure(case: str, pid: int, ports: Ports, *, seconds: float, rate: float) -
     port = ports.own
     if case == "held":
         return _memory(pid, port)
+    if case == "sockets-idle":
+        return _memory_of_sockets(pid, port)
     if case == "alone":
         seen = _load(case, port, seconds, _ALONE_PER_S)
         # From the core where the gateway asks Redis.
@@ -34,6 +39,10 @@ def measure(case: str, pid: int, ports: Ports, *, seconds: float, rate: float) -
         return {**seen, "ping_ms": there_and_back["p50_ms"]}
     _load(case, port, _WARM_UP_S)
     seen, spent_s = _load_with_cpu(pid, case, port, seconds=seconds)
+    if case in ("sockets", "sockets-large"):
+        seen["cpu_us"] = 1e6 * spent_s / seen["requests"]
+        seen["busy_percent"] = seen["cpu_us"] * seen["per_s"] / 1e4
+        return seen
     if case in ("download", "upload"):
         return {**seen, "cpu_s_per_gb": spent_s / seen["gb"]}
     # A program that is always busy is never woken, a wake-up costs several microseconds on either
@@ -72,6 +81,20 @@ def _memory(pid: int, port: int) -> dict[str, float]:
     return {**seen, "kb_per_caller": (most - before) / seen["requests"]}
 
 
+def _memory_of_sockets(pid: int, port: int) -> dict[str, float]:
+    """How much it has grown when all are open and nothing happens any more."""
+    _load("sockets", port, _WARM_UP_S)
+    before = resident_kb(pid)
+    with _caller("sockets-idle", port, 0) as caller:
+        if caller.stdout is None or caller.stdout.readline() != b"opened\n":
+            raise SystemExit("the WebSockets could not be opened; their words are above")
+        time.sleep(_SETTLE_S)
+        grown = resident_kb(pid) - before
+        out, _ = caller.communicate(b"\n")
+    seen: dict[str, float] = json.loads(out)
+    return {**seen, "kb_per_socket": grown / seen["requests"]}
+
+
 def _load_with_cpu(
     pid: int, case: str, port: int, *, seconds: float, rate: float = 0
 ) -> tuple[dict[str, float], float]:
@@ -100,8 +123,10 @@ def _caller(
     case: str, port: int, seconds: float, rate: float = 0, *, core: int = OTHERS_CORE
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The callers' process; it ends by itself, at the latest when its patience does."""
-    command = [sys.executable, str(_LOAD), case, str(port), str(seconds), str(rate)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as caller:
+    program = _SOCKETS if case.startswith("sockets") else _LOAD
+    command = [sys.executable, str(program), case, str(port), str(seconds), str(rate)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as caller:
         try:
             pin(caller.pid, core)
             yield caller

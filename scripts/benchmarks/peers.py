@@ -30,12 +30,13 @@ _VERSIONS = {
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a peer listens, where the files and the sink are that it forwards to, and Redis (0: none)."""
+    """Where a peer listens, where the services are that it forwards to, and Redis (0: none)."""
 
     own: int
     files: int
     sink: int
-    redis: int = 0
+    sockets: int
+    redis: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def sink_service(port: int) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("upstream.py")), str(port)]
 
 
+def sockets_service(port: int) -> list[str]:
+    """What starts the service with WebSockets."""
+    return [sys.executable, str(Path(__file__).with_name("sockets.py")), "service", str(port)]
+
+
 def nginx_conf(folder: Path, name: str, inside: str, *, before: str = "") -> Path:
     """The file that has nginx do what is `inside` with one process; `before` stands in front of all."""
     temp = "".join(
@@ -94,7 +100,7 @@ def nginx_conf(folder: Path, name: str, inside: str, *, before: str = "") -> Pat
     path.write_text(
         f"{before} daemon off; worker_processes 1; pid {folder}/{name}.pid;\n"
         f"error_log {folder}/{name}.log crit;\n"
-        "events { worker_connections 8192; }\n"
+        "events { worker_connections 16384; }\n"
         "http { access_log off; keepalive_requests 100000000; client_max_body_size 1g;\n"
         f"{temp}\n{inside} }}\n"
     )
@@ -107,6 +113,7 @@ def falcongate(folder: Path, ports: Ports, *, name: str = "falcongate", more: st
     path.write_text(
         f'[services.files]\nurl = "http://127.0.0.1:{ports.files}"\n'
         f'[services.sink]\nurl = "http://127.0.0.1:{ports.sink}"\nmax_connections = 4000\n'
+        f'[services.sockets]\nurl = "http://127.0.0.1:{ports.sockets}"\n'
         f'[cors]\norigins = ["https://*.example.com"]\n{more}'
     )
     command = [sys.executable, "-m", "gunicorn", "-c", "python:falcongate.server.gunicorn_conf"]
@@ -138,7 +145,9 @@ def _nginx(folder: Path, ports: Ports, *, is_buffered: bool = True) -> Peer | No
         f"upstream sink {{ server 127.0.0.1:{ports.sink}; keepalive 64; keepalive_requests 100000000; }}"
         f"server {{ listen 127.0.0.1:{ports.own} backlog=4096; proxy_http_version 1.1;"
         f' proxy_set_header Connection ""; {off}'
-        "location /api/files/ { proxy_pass http://files; } location /api/sink/ { proxy_pass http://sink; } }"
+        "location /api/files/ { proxy_pass http://files; } location /api/sink/ { proxy_pass http://sink; }"
+        f"location /ws/ {{ proxy_pass http://127.0.0.1:{ports.sockets}; proxy_read_timeout 1h;"
+        " proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }"
     )
     return Peer(name, [nginx, "-c", str(nginx_conf(folder, name, inside))], {})
 
@@ -153,13 +162,15 @@ def _haproxy(folder: Path, ports: Ports) -> Peer | None:
         return None
     path = folder / "haproxy.cfg"
     path.write_text(
-        "global\n nbthread 1\n maxconn 8000\n"
+        "global\n nbthread 1\n maxconn 9000\n"
         "defaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-        " http-reuse always\n"
+        " http-reuse always\n timeout tunnel 1h\n"
         f"frontend in\n bind 127.0.0.1:{ports.own} backlog 4096\n"
-        " use_backend sink if { path_beg /api/sink/ }\n default_backend files\n"
+        " use_backend sink if { path_beg /api/sink/ }\n use_backend sockets if { path_beg /ws/ }\n"
+        " default_backend files\n"
         f"backend files\n server a 127.0.0.1:{ports.files} pool-max-conn 64\n"
         f"backend sink\n server a 127.0.0.1:{ports.sink} pool-max-conn 64\n"
+        f"backend sockets\n server a 127.0.0.1:{ports.sockets}\n"
     )
     return Peer("haproxy", [haproxy, "-db", "-f", str(path)], {})
 

@@ -21,6 +21,8 @@ _SMALL = {
 }
 _SMALL_LIMITED = {key: name.replace("nginx", "lua") for key, name in _SMALL.items()}
 _ALONE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "ping_ms": "ping of Redis"}
+_SOCKETS = {"cpu_us": "CPU us", "ratio": "x nginx", "per_s": "messages/s", "busy_percent": "busy %"}
+_SOCKETS_IDLE = {"kb_per_socket": "KB each", "ratio": "x nginx"}
 _BODIES = {"cpu_s_per_gb": "CPU s/GB", "ratio": "x nginx", "gb_per_s": "GB/s"}
 _HELD = {"kb_per_caller": "KB/caller", "ratio": "x nginx", "last_answer_s": "last answer s"}
 _TABLES = {
@@ -31,6 +33,9 @@ _TABLES = {
     "limited": ("small GET with limits in Redis, 32 connections", _SMALL_LIMITED),
     "refused": ("small GET over a limit in Redis, 32 connections", _SMALL_LIMITED),
     "alone": ("small GET, one connection, 100 a second", _ALONE),
+    "sockets": ("WebSocket, echo of 1 KiB, 32 connections", _SOCKETS),
+    "sockets-large": ("WebSocket, echo of 1 MiB, 4 connections", _SOCKETS),
+    "sockets-idle": ("4,000 WebSockets in which nothing happens", _SOCKETS_IDLE),
     "held": ("2,000 callers held for a second", _HELD),
 }
 

@@ -16,14 +16,18 @@ from typing import Any
 
 from scripts.benchmarks.limited_peers import LIMITED_PEERS, redis_service
 from scripts.benchmarks.measure import measure, profile
-from scripts.benchmarks.peers import PEERS, Ports, files_service, sink_service, version
+from scripts.benchmarks.peers import PEERS, Ports, files_service, sink_service, sockets_service, version
 from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, free_port, is_pinned, running
 from scripts.benchmarks.report import render
 
-CASES = ("get", "post", "download", "upload", "held", "limited", "refused", "alone")
+_OF_ALL = ("get", "post", "download", "upload", "held")
 _OF_LIMITS = ("limited", "refused", "alone")
+_OF_SOCKETS = ("sockets", "sockets-large", "sockets-idle")
+CASES = (*_OF_ALL, *_OF_LIMITS, *_OF_SOCKETS)
 _CASES_OF: dict[str, tuple[str, ...]] = {
-    "falcongate": (*CASES[:5], "alone"),
+    "falcongate": (*_OF_ALL, "alone", *_OF_SOCKETS),
+    "nginx": (*_OF_ALL, *_OF_SOCKETS),
+    "haproxy": (*_OF_ALL, *_OF_SOCKETS),
     "nginx-unbuffered": ("download", "upload"),
     "falcongate-limits": _OF_LIMITS,
     "nginx-lua": _OF_LIMITS,
@@ -31,6 +35,7 @@ _CASES_OF: dict[str, tuple[str, ...]] = {
 }
 """Of peers that do not do all but these."""
 
+_HANDSHAKE = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 _ALL_PEERS = PEERS | LIMITED_PEERS
 
 
@@ -50,11 +55,15 @@ def main() -> None:
         ):
             log = folder / f"{label}-service.log"
             stack.enter_context(running(command, {}, port, core=OTHERS_CORE, log=log))
+        sockets = free_port()
+        command, log = sockets_service(sockets), folder / "sockets-service.log"
+        hello = (_HANDSHAKE, b"HTTP/1.1 101")
+        stack.enter_context(running(command, {}, sockets, core=OTHERS_CORE, log=log, greeting=hello))
         redis = _start_redis(stack, folder)
         for round_number in range(1, arguments.rounds + 1):
             for peer in arguments.peers:
                 rows += _measure_peer(
-                    peer, folder, (files, sink, redis), arguments, round_number=round_number
+                    peer, folder, (files, sink, sockets, redis), arguments, round_number=round_number
                 )
         versions = {peer: version(peer) for peer in arguments.peers}
     found = {
@@ -104,7 +113,7 @@ def _start_redis(stack: ExitStack, folder: Path) -> int:
 def _measure_peer(
     name: str,
     folder: Path,
-    services: tuple[int, int, int],
+    services: tuple[int, int, int, int],
     arguments: argparse.Namespace,
     *,
     round_number: int,
@@ -113,7 +122,7 @@ def _measure_peer(
     rows = []
     for case in arguments.cases:
         ports = Ports(free_port(), *services)
-        if case not in _CASES_OF.get(name, CASES[:5]) or (case in _OF_LIMITS and not ports.redis):
+        if case not in _CASES_OF.get(name, _OF_ALL) or (case in _OF_LIMITS and not ports.redis):
             continue
         peer = _ALL_PEERS[name](folder, ports)
         if peer is None:

@@ -15,6 +15,7 @@ def targets(results: list[Row]) -> list[str]:
     _bodies(found)
     _memory(found)
     _limits(found)
+    _sockets(found)
     return found.lines
 
 
@@ -83,3 +84,12 @@ def _limits(found: _Results) -> None:
     if without and limited:
         limit = without["p50_ms"] + limited["ping_ms"]
         found.say("with limits, alone, p50 ms: without + one ping", limited["p50_ms"], limit)
+
+
+def _sockets(found: _Results) -> None:
+    for case, key, text, factor in (
+        ("sockets", "cpu_us", "WebSocket echo of 1 KiB, CPU us", 3.0),
+        ("sockets-large", "cpu_us", "WebSocket echo of 1 MiB, CPU us", 1.0),
+        ("sockets-idle", "kb_per_socket", "idle WebSocket, KB", 1 / 3),
+    ):
+        found.compare(found.row(case), key, text + ": {factor:.2g} x {peer}", {"nginx": factor})

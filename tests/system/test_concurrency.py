@@ -14,6 +14,7 @@ from tests.support.hosts import ask, hosts, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.websockets import echo, speaking, upgrade
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
@@ -118,6 +119,20 @@ def test_what_lasts_longer_than_a_lease_keeps_its_place(
         until(later_by_two_leases, "its place was kept for it")
         moody.let_go()
         until(lambda: taken(server) == 0, "it is given back")
+
+
+def test_a_websocket_keeps_its_place_until_it_ends(server: RedisServer, tmp_path: Path) -> None:
+    plan = plan_on(server.url, concurrency={"it": {"limit": 1}})
+    with hosts(tmp_path, plan) as (site,):
+        name, upstream = site.unused[-1]
+        upstream.serve(speaking(echo))
+        with Caller(site.gateway.address) as caller:
+            caller.send(upgrade(f"/ws/{name}/x"))
+            assert caller.reader.head().start.startswith("HTTP/1.1 101 ")
+            with Caller(site.gateway.address) as other:
+                other.send(upgrade(f"/ws/{name}/x"))
+                assert other.answer().status == 503
+        until(lambda: taken(server, f"falcongate:1:lease:{{it:{name}}}") == 0, "its place is free")
 
 
 def test_a_shadow_refuses_nothing_and_tells(server: RedisServer, tmp_path: Path, moody: Moody) -> None:

@@ -149,3 +149,9 @@ def test_a_service_is_spared_as_agreed() -> None:
     for service in settings.services:
         breaker = settings.breaker_of(service)
         assert (breaker.enabled, breaker.max_failures, breaker.open_s, breaker.probes) == (True, 3, 120, 3)
+
+
+def test_messaging_may_be_upgraded() -> None:
+    messaging = load({}, FILE).services["messaging"]
+    assert messaging.websocket
+    assert "/socket.io" in messaging.paths

@@ -114,12 +114,13 @@ def test_a_slash_at_the_end_of_a_prefix_means_nothing() -> None:
     assert table(services={"s": ["/a/"]}).match("/a").route.prefix == "/a"
 
 
-def test_a_service_is_found_by_its_name_with_its_first_path() -> None:
+def test_a_websocket_is_found_by_the_name_of_its_service_and_its_path_stays() -> None:
     routes = table(services={"messaging": ["/api/messaging", "/socket.io"], "hr": ["/api/hr"]})
-    found = routes.service_named("messaging")
-    assert found is not None
-    assert found.prefix == "/api/messaging"
-    assert routes.service_named("nobody") is None
+    match = routes.match_for_websocket("messaging", "/ws/messaging/x")
+    assert match is not None
+    assert match.route.service == "messaging"
+    assert match.route.settings.strip_prefix is None
+    assert routes.match_for_websocket("nobody", "/ws/nobody") is None
     assert [route.prefix for route in routes.routes] == ["/api/messaging", "/socket.io", "/api/hr"]
 
 

@@ -1,0 +1,128 @@
+"""All tunnels of one worker: how many there may be, what is looked after, and how they end with it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import gevent
+
+from falcongate.refusals import Saturated
+from falcongate.upstream.flow import Traffic
+from falcongate.upstream.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from falcongate.config.websocket import WebSocketSettings
+    from falcongate.exchange import Exchange
+    from falcongate.upstream.targets import Target
+    from falcongate.wire.channel import Channel
+
+_LOOK_EVERY_S: Final = 1.0
+_SPREAD: Final = 0.7
+_RETRY_AFTER_S: Final = 5
+
+
+class News(NamedTuple):
+    """What has become of one service's WebSockets lately.
+
+    `closed` counts by who ended them and with which code; the rest are numbers, up to the service and
+    down to the callers.
+    """
+
+    opened: int
+    closed: Counter[tuple[str, int]]
+    messages: tuple[int, int]
+    bytes: tuple[int, int]
+
+
+class _Service:
+    """What is counted of one service until it is told."""
+
+    __slots__ = ("closed", "opened", "traffic")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed: Counter[tuple[str, int]] = Counter()
+        self.traffic = (Traffic(), Traffic())
+
+    def take(self) -> News:
+        """What was counted, which then begins anew."""
+        up, down = self.traffic
+        news = News(self.opened, self.closed, (up.messages, down.messages), (up.bytes, down.bytes))
+        self.opened = 0
+        self.closed = Counter()
+        for traffic in self.traffic:
+            traffic.messages = traffic.bytes = 0
+        return news
+
+
+class Tunnels:
+    """At most `most`. `tell` is called for each service with what is new, once a second."""
+
+    def __init__(self, settings: WebSocketSettings, *, most: int, tell: Callable[[str, News], None]) -> None:
+        self._settings = settings
+        self._most = most
+        self._tell = tell
+        self._all: set[Tunnel] = set()
+        self._services: dict[str, _Service] = {}
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._all)
+
+    def check_room(self) -> None:
+        """Raise Saturated if there is no room for another."""
+        if len(self._all) >= self._most:
+            raise Saturated(retry_after_s=_RETRY_AFTER_S)
+
+    def begin(self, exchange: Exchange, caller: Channel, service: Channel, target: Target) -> None:
+        """Relay between the two until one side ends it."""
+        if not self._services:
+            gevent.spawn(self._look)
+        counts = self._services.setdefault(exchange.service, _Service())
+        counts.opened += 1
+        tunnel = Tunnel(caller, service, self._settings, traffic=counts.traffic)
+        exchange.tunnel = tunnel
+        self._all.add(tunnel)
+
+        def end() -> None:
+            self._all.discard(tunnel)
+            counts.closed[tunnel.by, tunnel.code] += 1
+            target.in_flight -= 1
+            exchange.received_bytes = tunnel.up.passed_bytes
+            exchange.sent_bytes = tunnel.down.passed_bytes
+            exchange.failure_reason = f"WebSocket closed with {tunnel.code} by the {tunnel.by}"
+            ended, exchange.on_tunnel_end = exchange.on_tunnel_end, None
+            if ended is not None:
+                ended()
+
+        tunnel.at_end = end
+        tunnel.begin()
+
+    def drain(self, within_s: float) -> None:
+        """Tell all callers to come again, not all at once. Does not wait."""
+        now = monotonic()
+        for tunnel in self._all:
+            tunnel.restart_at = now + random.random() * within_s * _SPREAD  # noqa: S311  # no secret
+
+    def cut(self) -> None:
+        """End those that are left, and tell the last."""
+        for tunnel in tuple(self._all):
+            tunnel.end()
+        self._tell_all()
+
+    def _look(self) -> None:
+        while True:
+            gevent.sleep(_LOOK_EVERY_S)
+            now = monotonic()
+            for tunnel in tuple(self._all):
+                tunnel.look(now)
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        for name, counts in self._services.items():
+            self._tell(name, counts.take())
