@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hosts import ask, health, hosts, know_each_other, plan_on, redis_of
+from tests.support.hosts import all_say, ask, hosts, know_each_other, plan_on, redis_of
 from tests.support.moody import Moody
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
@@ -41,16 +41,6 @@ def plan_for(server: RedisServer, moody: Moody, breaker: dict[str, object], **se
     """Two workers before the moody service, whose breaker is like this."""
     services = {"moody": {"url": moody.url, "retries": 0, "breaker": {"ramp_s": 0, **breaker}}}
     return plan_on(server.url, services=services, **settings)
-
-
-def state_of(site: Site) -> str:
-    """The breaker as one of the workers knows it."""
-    return str(health(site)["circuit_breaker"]["moody"])
-
-
-def all_say(sites: list[Site], state: str) -> bool:
-    """Whether several answers of each host say so."""
-    return all(state_of(site) == state for site in sites * 6)
 
 
 def fail(sites: list[Site], moody: Moody, status: int = 502) -> None:

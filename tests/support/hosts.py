@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,19 @@ from tests.support.processes import until
 from tests.support.world import Plan, Site, running
 
 
-def plan_on(redis_url: str, /, *, environ: Mapping[str, str] | None = None, **settings: object) -> Plan:
-    """A gateway of two workers with these settings, on that Redis."""
-    settings = {"redis": {"url": redis_url}, **settings}
+def plan_on(
+    redis_url: str,
+    /,
+    *,
+    budget_ms: int = 50,
+    environ: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Plan:
+    """A gateway of two workers with these settings, on that Redis.
+
+    Where counts must be exact on a machine that is busy, the budget must outlast its pauses.
+    """
+    settings = {"redis": {"url": redis_url, "budget_ms": budget_ms}, **settings}
     return Plan("host", settings, scripted=4, workers=2, environ=environ or {})
 
 
@@ -59,3 +70,14 @@ def redis_of(site: Site) -> str:
     """What one of its workers says of Redis."""
     said: str = health(site)["dependencies"]["redis"]
     return said
+
+
+def breaker_state(site: Site, name: str = "moody") -> str:
+    """The breaker as one of the workers knows it."""
+    return str(health(site)["circuit_breaker"][name])
+
+
+def all_say(sites: list[Site], state: str, name: str = "moody") -> bool:
+    """Whether many answers of each host say so, asked for at once so that no worker answers all."""
+    with ThreadPoolExecutor(8) as pool:
+        return all(said == state for said in pool.map(lambda site: breaker_state(site, name), sites * 16))
