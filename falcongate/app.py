@@ -17,6 +17,7 @@ from falcongate import __version__
 from falcongate.admission.breaker import Breakers
 from falcongate.admission.concurrency import Rooms
 from falcongate.admission.limits import Limits
+from falcongate.admission.sessions import Sessions
 from falcongate.config.environment import parse_process
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
@@ -31,6 +32,7 @@ from falcongate.resources.health import Alive, Health
 from falcongate.resources.metrics import Metrics
 from falcongate.resources.operators import Operators
 from falcongate.resources.proxy import Proxy
+from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.routing.table import RouteTable
 from falcongate.state.heartbeat import Heartbeat
@@ -118,7 +120,13 @@ class Gateway(Context):
         rooms = Rooms(self.settings, shared, parts=parts)
         handshakes = Handshakes(self.settings, cors.allows)
         proxy = Proxy(
-            routes, self._forwarder, handshakes=handshakes, breakers=breakers, limits=limits, rooms=rooms
+            routes,
+            self._forwarder,
+            socket_io=SocketIo(self._forwarder, Sessions(shared)),
+            handshakes=handshakes,
+            breakers=breakers,
+            limits=limits,
+            rooms=rooms,
         )
         app = falcon.App(
             router=Doors(proxy),

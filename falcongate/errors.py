@@ -143,6 +143,11 @@ class AttemptFailure(GatewayError):
         self.is_stale = is_stale
         self.reason = reason
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether there was not even a connection."""
+        return self.stage in (Stage.CONNECT, Stage.TLS)
+
 
 class CallerLeft(Exception):
     """The caller closed its connection or broke off its own body; nobody is left to answer."""

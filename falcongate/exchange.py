@@ -73,16 +73,17 @@ class Tunnel(Protocol):
 class Exchange:
     """One request with its answer.
 
-    Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the
-    address after trusted proxies, `peer_address` that of the socket. `route_match` is None until
-    a service is found. `claims` are those of a token that was checked. `limit_lines` are the header
-    lines that say what is left of limits; `refused_by` and `would_refuse` name those that refused it,
-    or would have if they did not only watch. `refusal` was decided before there was anybody to answer
-    it. `status` is what the caller was sent, 499 if it left before. `guard` let it pass under
-    `guard_mark`, as a `probe` if it tries a service that failed; targets in `shut_targets` are not to be
-    tried. `places` are its own among those of requests at the same time. `failed_at` is how far the last
-    attempt had come when it failed through its service, None if it did not; `failed_targets` are those
-    of all such attempts. `tunnel` is what it has become, `on_tunnel_end` is called at the end of that.
+    Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the address
+    after trusted proxies, `peer_address` that of the socket. `route_match` is None until a service is
+    found. `claims` are those of a token that was checked. `limit_lines` are the header lines that say what
+    is left of limits; `refused_by` and `would_refuse` name those that refused it, or would have if they did
+    not only watch. `refusal` was decided before there was anybody to answer it. `status` is what the caller
+    was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe` if it tries a
+    service that failed; targets in `shut_targets` are not to be tried, and with a `pinned_target` no other
+    than that one, once. `places` are its own among those of requests at the same time. `failed_at` is how
+    far the last attempt had come when it failed through its service, None if it did not; `failed_targets`
+    are those of all such attempts. `tunnel` is what it has become, `on_tunnel_proven` is called when that has
+    lasted for a while or has ended, `on_tunnel_end` when it has ended.
     """
 
     __slots__ = (
@@ -104,8 +105,10 @@ class Exchange:
         "method",
         "on_close",
         "on_tunnel_end",
+        "on_tunnel_proven",
         "path",
         "peer_address",
+        "pinned_target",
         "places",
         "probe",
         "problem",
@@ -154,6 +157,7 @@ class Exchange:
         self.probe: Probe | None = None
         self.places: Places | None = None
         self.shut_targets: Collection[str] = ()
+        self.pinned_target = ""
         self.failed_at: Stage | None = None
         self.failed_targets: tuple[str, ...] = ()
         self.claims: Mapping[str, object] | None = None
@@ -162,10 +166,10 @@ class Exchange:
         self.would_refuse: tuple[str, ...] = ()
         self.refusal: Refusal | None = environ.get("falcongate.refusal")
         self.failure_reason = ""
-        self.received_bytes = 0
-        self.sent_bytes = 0
+        self.received_bytes = self.sent_bytes = 0
         self.on_close: Callable[[], None] | None = None
         self.tunnel: Tunnel | None = None
+        self.on_tunnel_proven: Callable[[], None] | None = None
         self.on_tunnel_end: Callable[[], None] | None = None
 
     @property

@@ -36,6 +36,25 @@ class AmbiguousPath(MalformedRequest):
     closes = False
 
 
+class SessionUnknown(Refusal):
+    """The target that keeps the caller's session is gone, so nobody knows it any more.
+
+    `code` and `message` are what an Engine.IO server says that does not know a session; clients begin
+    a new one then.
+    """
+
+    status = 400
+    problem = "session-unknown"
+    title = "Session ID unknown"
+    suggestion = "Begin a new session."
+    detail = "The server that kept this session is gone."
+    proxy_status = "destination_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.members = {"code": 1, "message": "Session ID unknown"}
+
+
 class Unauthorized(Refusal):
     """No credentials, or wrong ones, where some are needed (RFC 9110, 15.5.2)."""
 

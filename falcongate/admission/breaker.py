@@ -45,7 +45,9 @@ class Breakers:
             self._all[name] = own = guard(name, breaker)
             self._guards[name] = own
             if breaker.per_target:
-                targets = {url: guard(_target_name(name, url), breaker) for url in service.url}
+                targets = {
+                    url: guard(_target_name(name, url), breaker, is_of_target=True) for url in service.url
+                }
                 self._all.update((target.name, target) for target in targets.values())
                 self._guards[name] = TargetsGuard(own, targets)
         if self._all:

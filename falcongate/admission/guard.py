@@ -10,6 +10,7 @@ import logging
 import math
 import random
 from dataclasses import fields, replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -38,17 +39,17 @@ PROBE_LEASE_S: Final = 15.0
 
 
 class Guard:
-    """The breaker `name`. `wake` is called when what was counted should be reported soon.
+    """The breaker `name`, of a service or `is_of_target`. `wake` is called when there is news to tell soon.
 
     `is_clear` says that every request may pass without a question. `breaker` is what is known of it, the
-    worker's own while `is_alone`. `mark` changes with each transition.
+    worker's own while `is_alone`. `mark` changes with each transition. `outcome_of` tells what an exchange
+    says of the service or target.
     """
 
     __slots__ = (
         "_ask_from",
         "_asking",
         "_calls",
-        "_failure_statuses",
         "_failures",
         "_host",
         "_is_outvoted",
@@ -66,10 +67,18 @@ class Guard:
         "is_clear",
         "mark",
         "name",
+        "outcome_of",
     )  # fmt: skip
 
     def __init__(
-        self, name: str, settings: BreakerSettings, state: SharedState, *, host: str, wake: Callable[[], None]
+        self,
+        name: str,
+        settings: BreakerSettings,
+        state: SharedState,
+        *,
+        host: str,
+        wake: Callable[[], None],
+        is_of_target: bool = False,
     ) -> None:
         self.name = name
         self._shared = state
@@ -79,7 +88,8 @@ class Guard:
         self._rules = _rules_of(settings)
         self._ramp_s = settings.ramp_s
         self._slow_call_s = settings.slow_call_s or math.inf
-        self._failure_statuses = frozenset(settings.failure_statuses)
+        failures = frozenset(settings.failure_statuses)
+        self.outcome_of = partial(outcome_of, failure_statuses=failures, is_of_target=is_of_target)
         self._calls = self._failures = self._slow = 0
         self._asking = 0
         self._ask_from = self._known_at = 0.0
@@ -111,22 +121,16 @@ class Guard:
         elif exchange.guard_mark == self.mark:
             self.note(self.outcome_of(exchange), exchange.service_s)
 
-    def outcome_of(self, exchange: Exchange) -> Outcome:
-        """What it says of the service, by the settings of this breaker."""
-        return outcome_of(exchange, self._failure_statuses)
-
     def note(self, outcome: Outcome, first_byte_s: float) -> None:
         """Count one call. It is reported later."""
         if outcome == "IGNORED":
             return
-        self._calls += 1
+        is_failure = outcome == "FAILURE"
         is_slow = first_byte_s >= self._slow_call_s
-        if is_slow:
-            self._slow += 1
-        if outcome == "FAILURE":
-            self._failures += 1
-            self._wake()
-        elif is_slow:
+        self._calls += 1
+        self._failures += is_failure
+        self._slow += is_slow
+        if is_failure or is_slow:
             self._wake()
 
     @property
@@ -203,7 +207,6 @@ class Guard:
     def _open_here(self) -> None:
         """Only this host sees failures, so it opens for this worker and not for all."""
         now = self._aged()
-        why = f"only {self._host} sees failures"
         self._is_outvoted = True
         self._go_alone(
             replace(
@@ -215,7 +218,7 @@ class Guard:
                 until_s=now.now_s + self._rules.open_s,
                 opened_times=1,
                 by=self._host,
-                why=why,
+                why=f"only {self._host} sees failures",
             )
         )
 

@@ -66,6 +66,10 @@ class ServerSettings(Settings):
     graceful_timeout_s: Seconds = 25
     """Seconds that requests in flight get to finish when a worker is told to stop."""
 
+    retirement_s: Seconds = 86_400
+    """Seconds that a worker which a reload has replaced keeps the connections that it has, WebSockets
+    above all; then it is told to stop."""
+
     trusted_proxies: tuple[Cidr, ...] = ()
     """Addresses or networks whose X-Forwarded-* headers are believed. Empty: nobody's are."""
 

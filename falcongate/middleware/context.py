@@ -174,18 +174,24 @@ class _Answer:
             on_close()
         if isinstance(exchange.caller_channel, PeekedChannel):
             exchange.caller_channel.close()
-        guard, exchange.guard = exchange.guard, None
-        if guard is not None:
-            guard.end(exchange)
         exchange.environ = _OVER
         if exchange.tunnel is not None and not exchange.tunnel.is_over:
             # It goes on without a request; what is told of it is told at its end.
             exchange.block = _NO_FIELDS
             exchange.caller_channel = None
-            exchange.service_head = None
+            exchange.on_tunnel_proven = partial(_judge, exchange)
             exchange.on_tunnel_end = partial(_finish, exchange, report)
         else:
+            _judge(exchange)
             _finish(exchange, report)
+
+
+def _judge(exchange: Exchange) -> None:
+    guard, exchange.guard = exchange.guard, None
+    if guard is not None:
+        guard.end(exchange)
+    if exchange.tunnel is not None:
+        exchange.service_head = None
 
 
 def _finish(exchange: Exchange, report: Callable[[Exchange], None]) -> None:

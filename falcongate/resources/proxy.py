@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from falcongate.admission.concurrency import Rooms
     from falcongate.admission.limits import Limits
     from falcongate.exchange import Exchange
+    from falcongate.resources.socket_io import SocketIo
     from falcongate.resources.websocket import Handshakes
     from falcongate.routing.table import Match, RouteTable
     from falcongate.upstream.forward import Forwarder
@@ -31,12 +32,14 @@ class Proxy:
         routes: RouteTable,
         forwarder: Forwarder,
         *,
+        socket_io: SocketIo,
         handshakes: Handshakes,
         breakers: Breakers,
         limits: Limits,
         rooms: Rooms,
     ) -> None:
         self._routes = routes
+        self._socket_io = socket_io
         self._handshakes = handshakes
         self._breakers = breakers
         self._limits = limits
@@ -61,7 +64,9 @@ class Proxy:
         try:
             self._rooms.enter(exchange)
             # 5. upstream: to the service, until the head of its answer is here.
-            body = self._forwarder.forward(exchange, match, accept=accept)
+            has_choice = len(match.route.settings.url) > 1
+            forward = self._socket_io.forward if has_choice else self._forwarder.forward
+            body = forward(exchange, match, accept=accept)
         except (AttemptFailure, Refusal) as failure:
             if isinstance(failure, Refusal) or not failure.may_have_acted:
                 self._limits.refund(receipt)

@@ -26,6 +26,7 @@ from falcongate.config.load import (
 )
 from falcongate.errors import ConfigError
 from falcongate.server.own_redis import OwnRedis
+from falcongate.server.retirement import RETIRE, RetiredWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,9 +98,14 @@ def when_ready(server: Arbiter) -> None:
         _own_redis().provide(load().redis, server)
     except ConfigError as error:
         server.halt(render_report(error), exit_status=2)
-    server.handle_hup = partial(_reload_if_valid, server, server.handle_hup)  # type: ignore[method-assign]
+    retired = _retired(server)
+    server.handle_hup = partial(  # type: ignore[method-assign]
+        _reload_if_valid, server, partial(retired.replace_all, server.handle_hup)
+    )
     # There is no hook for it, but this the master does every second.
-    server.murder_workers = partial(_look_after, server.murder_workers)  # type: ignore[method-assign]
+    server.murder_workers = partial(  # type: ignore[method-assign]
+        _look_after, server.murder_workers, retired
+    )
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -109,8 +115,9 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     do nothing here: it would not hear that it should end, and hold up the end of all.
     """
     del worker
-    for number in (signal.SIGTERM, signal.SIGQUIT):
+    for number in (signal.SIGTERM, signal.SIGQUIT, RETIRE):
         signal.signal(number, _leave)
+    _retired(server).forget_in_child()
     # Limits are divided among them while the shared state is away.
     set_in_environment("WEB_CONCURRENCY", str(server.num_workers))
     # Only for workers: the master, when it reads the configuration anew, must not take it for an answer.
@@ -150,6 +157,11 @@ def _own_redis() -> OwnRedis:
 
 
 @cache
+def _retired(server: Arbiter) -> RetiredWorkers:
+    return RetiredWorkers(server)
+
+
+@cache
 def _metrics_directory() -> tuple[Path, bool]:
     """Where the workers share their metrics, and whether it is ours to remove."""
     given = copy_of_environment().get(_METRICS_VARIABLE)
@@ -164,8 +176,9 @@ def _metrics_directory() -> tuple[Path, bool]:
     return directory, False
 
 
-def _look_after(go_on: Callable[[], None]) -> None:
+def _look_after(go_on: Callable[[], None], retired: RetiredWorkers) -> None:
     go_on()
+    retired.look_after()
     _own_redis().look_after()
 
 

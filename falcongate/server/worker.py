@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import signal
 import sys
 from functools import partial
 from time import monotonic
@@ -22,6 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
+from falcongate.server.retirement import RETIRE
 from falcongate.wire.tls_channel import channel_for
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Tunnels(Protocol):
 class FalcongateWorker(GeventWorker):
     """gunicorn's gevent worker with our own HTTP/1.1 in it."""
 
+    can_retire = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections: set[Connection] = set()
@@ -52,16 +56,30 @@ class FalcongateWorker(GeventWorker):
         self._settings = ServerSettings()
         self._grace_s = float(self.cfg.graceful_timeout)
         self._tls: Any = None
+        self._is_retired = False
+
+    def init_signals(self) -> None:
+        """Know the signal to retire as well."""
+        super().init_signals()
+        signal.signal(RETIRE, self.handle_retire)
+
+    def handle_retire(self, sig: int, frame: FrameType | None) -> None:
+        """Take no more callers, and go on until those that are here have left: a reload has replaced us."""
+        super().handle_exit(sig, frame)
+        self._is_retired = True
+        self._stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain at once, not at the next heartbeat."""
         super().handle_exit(sig, frame)
+        self._is_retired = False
         self._stopping.set()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End without waiting for requests in flight: the operator pressed Ctrl-C, or QUIT was sent."""
         del sig, frame
         self._grace_s = 0.0
+        self._is_retired = False
         self.alive = False
         self._stopping.set()
 
@@ -81,12 +99,14 @@ class FalcongateWorker(GeventWorker):
         for server in servers:
             server.close()
         tunnels: Tunnels | None = getattr(self.wsgi, "tunnels", None)
+        # These know of callers as well whose greenlet has not begun yet.
+        pools = [server.pool for server in servers if server.pool is not None]
+        self._outlast(pools, tunnels)
         for connection in tuple(self._connections):
             connection.end_when_idle()
         if tunnels is not None:
             tunnels.drain(self._grace_s)
-        # These know of callers as well whose greenlet has not begun yet.
-        self._drain([server.pool for server in servers if server.pool is not None], tunnels)
+        self._drain(pools, tunnels)
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
         """Serve one connection, in its own greenlet."""
@@ -102,7 +122,7 @@ class FalcongateWorker(GeventWorker):
             may_stay=self._may_stay,
         )
         self._connections.add(connection)
-        if not self.alive:
+        if not self.alive and not self._is_retired:
             # It was accepted in the same moment in which the worker was told to stop.
             connection.end_when_idle()
         try:
@@ -160,6 +180,20 @@ class FalcongateWorker(GeventWorker):
             self.alive = False
             self._stopping.set()
         return bool(self.alive)
+
+    def _outlast(self, pools: list[Pool], tunnels: Tunnels | None) -> None:
+        """While retired: answer who is here, with the word that the next request goes elsewhere.
+
+        Connections end by themselves then, idle ones in their own time: whoever is just sending on one
+        must not find it closed.
+        """
+        if self._is_retired:
+            self.log.info("Replaced by a reload: worker %s retires", self.pid)
+        deadline = monotonic() + self._settings.retirement_s
+        while self._is_retired and (any(pools) or tunnels) and monotonic() < deadline:
+            self.notify()
+            self._stopping.clear()
+            self._stopping.wait(_HEARTBEAT_S)
 
     def _drain(self, pools: list[Pool], tunnels: Tunnels | None) -> None:
         deadline = monotonic() + self._grace_s

@@ -50,6 +50,11 @@ def lease_key(key: str) -> str:
     return f"{_STAMP}lease:{{{plain(key)}}}"
 
 
+def session_key(service: str, sid: str) -> str:
+    """A session that one target of a service keeps. What begins it may come from a caller."""
+    return f"{_STAMP}session:{{{plain(f'{service}:{sid}')}}}"
+
+
 def breaker_keys(name: str) -> tuple[str, str, str, str]:
     """The state of a breaker, the counts of its window, its probes and its history."""
     state = f"{_STAMP}breaker:{{{plain(name)}}}"

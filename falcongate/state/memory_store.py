@@ -14,11 +14,13 @@ import gevent
 from falcongate.errors import StoreAway
 from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
+from falcongate.state.sessions import MemorySessions
 from falcongate.state.store import Host, whole_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from falcongate.state.sessions import Session
     from falcongate.state.store import (
         Breaker,
         BreakerRules,
@@ -67,6 +69,7 @@ class MemoryState:
         self._limits = MemoryLimits()
         self._leases = MemoryLeases()
         self._breakers = MemoryBreakers()
+        self._sessions = MemorySessions()
         self._hosts: dict[str, tuple[int, str]] = {}
 
     def charge(self, charges: Sequence[Charge]) -> Charged:
@@ -150,6 +153,18 @@ class MemoryState:
         """As `SharedState` says."""
         self._breakers.subscribe(on_breaker)
         on_gap()
+
+    def note_session(self, service: str, sid: str, session: Session) -> None:
+        """As `SessionStore` says."""
+        self._ask(lambda: self._sessions.note(service, sid, session, self._clock()))
+
+    def find_session(self, service: str, sid: str) -> Session | None:
+        """As `SessionStore` says."""
+        return self._ask(lambda: self._sessions.find(service, sid, self._clock()))
+
+    def forget_session(self, service: str, sid: str) -> None:
+        """As `SessionStore` says."""
+        self._tell(lambda: self._sessions.forget(service, sid))
 
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """As `SharedState` says."""

@@ -8,6 +8,7 @@ from falcongate.state.keys import HOSTS, plain
 from falcongate.state.redis_breaker import RedisBreakers
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import RedisLimits
+from falcongate.state.redis_sessions import RedisSessions
 from falcongate.state.store import Host, whole_ms
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _HOSTS: Final = Script("hosts")
 
 
-class RedisState(RedisLimits, RedisBreakers):
-    """A `SharedState`: limits, places and breakers from its two halves, and who is alive.
+class RedisState(RedisLimits, RedisBreakers, RedisSessions):
+    """A `SharedState`: limits, places, breakers and sessions from its parts, and who is alive.
 
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.
     """

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from falcongate.state.sessions import SessionStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -50,12 +52,8 @@ class Window:
     life_s: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        if (
-            self.limit < 0
-            or self.buckets < 1
-            or not 0.001 <= self.length_s < math.inf
-            or (self.burst or 0) < 0
-        ):
+        is_possible = self.limit >= 0 and self.buckets >= 1 and (self.burst or 0) >= 0
+        if not is_possible or not 0.001 <= self.length_s < math.inf:
             raise ValueError(f"no such window: {self.policy} {self.limit}/{self.length_s}s")
         # Rounded up: parts that together are shorter than the window would let too much pass.
         width_ms = math.ceil(self.length_s * 1000 / self.buckets)
@@ -210,7 +208,7 @@ class Host:
     says: str
 
 
-class SharedState(Protocol):
+class SharedState(SessionStore, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may

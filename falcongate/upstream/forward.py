@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import AttemptFailure, Stage
+from falcongate.errors import BROKE_OFF, AttemptFailure
+from falcongate.refusals import SessionUnknown
 from falcongate.upstream.attempt import Attempt
 from falcongate.upstream.fields import render_fields
 from falcongate.upstream.pipes import Pipes
@@ -67,22 +68,20 @@ class Forwarder:
             tunnels=self._tunnels,
         )
         targets = self.targets[route.service]
-        tried: list[Target] = []
         await_turn()
+        if exchange.pinned_target:
+            return _at_pinned(attempt, exchange, targets, service)
+        tried: list[Target] = []
         while True:
             target = targets.choose(tried, exchange.shut_targets)
             exchange.failed_at = None
             try:
                 return attempt.at(target, needs_fresh_connection=target in tried)
             except AttemptFailure as failure:
-                exchange.failed_at = failure.stage
-                exchange.failed_targets += (target.url,)
-                exchange.failure_reason = f"{failure.stage}: {failure.reason or failure.kind.title}"
-                is_unreachable = failure.stage in (Stage.CONNECT, Stage.TLS)
-                if is_unreachable:
-                    target.avoid(service.target_cooldown_s)
+                _note_failure(failure, exchange, target, service)
                 tried.append(target)
-                if is_unreachable and len(tried) >= len(targets.all) - len(exchange.shut_targets):
+                is_last = len(tried) >= len(targets.all) - len(exchange.shut_targets)
+                if failure.is_unreachable and is_last:
                     raise
                 if not _may_repeat(failure, exchange, upload, service):
                     raise
@@ -92,6 +91,36 @@ class Forwarder:
         for targets in self.targets.values():
             for target in targets.all:
                 target.pool.close_unusable()
+
+
+def _at_pinned(
+    attempt: Attempt, exchange: Exchange, targets: Targets, service: ServiceSettings
+) -> ServiceBody | TunnelBody:
+    """Send it to the one target that keeps the caller's session, and once only.
+
+    On a connection of its own: one that was kept might end just now, and nobody could say whether the
+    request had arrived. Raises SessionUnknown if the target is gone, so that the caller begins anew.
+    """
+    target = targets.named(exchange.pinned_target)
+    if target is None or target.is_avoided or target.url in exchange.shut_targets:
+        raise SessionUnknown
+    try:
+        return attempt.at(target, needs_fresh_connection=True)
+    except AttemptFailure as failure:
+        _note_failure(failure, exchange, target, service)
+        if failure.is_unreachable or failure.kind is BROKE_OFF:
+            raise SessionUnknown from failure
+        raise
+
+
+def _note_failure(
+    failure: AttemptFailure, exchange: Exchange, target: Target, service: ServiceSettings
+) -> None:
+    exchange.failed_at = failure.stage
+    exchange.failed_targets += (target.url,)
+    exchange.failure_reason = f"{failure.stage}: {failure.reason or failure.kind.title}"
+    if failure.is_unreachable:
+        target.avoid(service.target_cooldown_s)
 
 
 def _may_repeat(

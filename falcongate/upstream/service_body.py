@@ -149,11 +149,28 @@ class ServiceBody:
             self._exchange.sent_bytes += relay.moved_bytes
         self._release()
 
+    def peek(self, size: int) -> bytes:
+        """The first `size` bytes or more, all if there are not so many. Waits for them.
+
+        They are sent as if nobody had looked. Raises ResponseTruncated.
+        """
+        for piece in self._rest():
+            self._data += piece
+            if len(self._data) >= size:
+                break
+        return self._data
+
     def __iter__(self) -> Iterator[bytes]:
         """The body piece by piece, for servers that know nothing better."""
         self._exchange.sent_bytes += len(self._data)
         # Even nothing: servers send the head with the first piece, and the next may take its time.
         yield self._data
+        for piece in self._rest():
+            self._exchange.sent_bytes += len(piece)
+            yield piece
+
+    def _rest(self) -> Iterator[bytes]:
+        """What has not been received yet."""
         body = self._body
         caller = self._exchange.caller_channel if self._upload.is_done else None
         turn = Turn()
@@ -174,7 +191,6 @@ class ServiceBody:
                 raise ResponseTruncated(self._exchange.service) from error
             except (BodyCutShort, OSError, TimedOut) as error:
                 raise self._truncated(str(error)) from error
-            self._exchange.sent_bytes += len(piece)
             if piece:
                 yield piece
         self._release()

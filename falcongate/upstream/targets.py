@@ -59,6 +59,10 @@ class Targets:
     def __init__(self, settings: ServiceSettings) -> None:
         self.all = tuple(Target(url, settings) for url in settings.url)
 
+    def named(self, url: str) -> Target | None:
+        """The target with this address, if there is one."""
+        return next((target for target in self.all if target.url == url), None)
+
     def choose(self, tried: Collection[Target] = (), shut: Collection[str] = ()) -> Target:
         """The less busy of two random targets, among those that can be expected to answer.
 

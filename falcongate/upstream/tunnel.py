@@ -38,8 +38,8 @@ class Tunnel:
     """A caller and a service that have agreed on a WebSocket.
 
     `code` and `by` are those of its end: the code of the first Close frame, and whose it was: `caller`,
-    `service` or `gateway`. `last_s` is when something last came, monotonic seconds. `at_end` is called
-    once, when it is over. `traffic` is that up to the service and that down to the caller.
+    `service` or `gateway`. `began_s` is when it began, `last_s` when something last came, monotonic seconds.
+    `at_end` is called once, when it is over. `traffic` is that up to the service and that down to the caller.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class Tunnel:
         "_pinged_s",
         "_service",
         "at_end",
+        "began_s",
         "by",
         "code",
         "down",
@@ -76,11 +77,16 @@ class Tunnel:
         self.code = 0
         self.by = ""
         self.is_over = False
-        self.last_s = monotonic()
+        self.began_s = self.last_s = monotonic()
         self.restart_at = _NEVER
         self._close_by = _NEVER
         self._pinged_s = 0.0
         self._messages_before = 0
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the service ended it without a Close frame, or with one that says it cannot go on."""
+        return self.by == "service" and self.code in (INTERNAL_ERROR, TRY_LATER)
 
     def begin(self) -> None:
         """Relay from now on, first what was read along with the handshake."""
@@ -99,8 +105,13 @@ class Tunnel:
         self._note(code, "gateway")
         self._close_by = monotonic() + _CLOSE_S
         self.down.end_with(close_frame(code, reason, is_masked=False))
+        # What the caller has said before it knew is still for the service, up to its own Close frame.
+        if code != RESTART:
+            self._tell_service(code)
+
+    def _tell_service(self, code: int) -> None:
         if not self.is_over:
-            # A service is told in its own words: codes like 1012 are a server's to say.
+            # In its own words: codes like 1012 are a server's to say.
             own_code = code if code in (POLICY, TOO_BIG) else GOING_AWAY
             self.up.end_with(close_frame(own_code, is_masked=True))
 
@@ -109,6 +120,7 @@ class Tunnel:
         settings = self.settings
         quiet_s = now - self.last_s
         if now > self._close_by:
+            self._tell_service(self.code)
             self.end()
         elif now > self.restart_at:
             self.close(RESTART, "the gateway is restarted")
@@ -116,14 +128,16 @@ class Tunnel:
             self.close(TRY_LATER, "the other side takes nothing")
         elif settings.idle_timeout_s and quiet_s > settings.idle_timeout_s:
             self.close(GOING_AWAY, "nothing was said for too long")
-        elif settings.ping_interval_s and quiet_s > settings.ping_interval_s:
-            if now - self._pinged_s > settings.ping_interval_s:
-                self._pinged_s = now
-                self.down.put(PING)
-        elif settings.max_messages_per_s:
-            if self.up.messages - self._messages_before > settings.max_messages_per_s:
-                self.close(POLICY, "too many messages")
-            self._messages_before = self.up.messages
+        elif settings.max_messages_per_s and self._said() > settings.max_messages_per_s:
+            self.close(POLICY, "too many messages")
+        elif settings.ping_interval_s and min(quiet_s, now - self._pinged_s) > settings.ping_interval_s:
+            self._pinged_s = now
+            self.down.put(PING)
+
+    def _said(self) -> int:
+        """How many messages the caller has sent since the last time that this was asked."""
+        messages, self._messages_before = self.up.messages - self._messages_before, self.up.messages
+        return messages
 
     def saw_close(self, flow: Flow) -> None:
         """One side has sent a Close frame."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
+from falcongate.errors import Stage
 from falcongate.refusals import Saturated
 from falcongate.upstream.flow import Traffic
 from falcongate.upstream.tunnel import Tunnel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
 
 _LOOK_EVERY_S: Final = 1.0
+_PROVEN_AFTER_S: Final = 1.0
 _SPREAD: Final = 0.7
 _RETRY_AFTER_S: Final = 5
 
@@ -68,6 +70,7 @@ class Tunnels:
         self._most = most
         self._tell = tell
         self._all: set[Tunnel] = set()
+        self._unproven: dict[Tunnel, Exchange] = {}
         self._services: dict[str, _Service] = {}
 
     def __len__(self) -> int:
@@ -88,11 +91,16 @@ class Tunnels:
         tunnel = Tunnel(caller, service, self._settings, traffic=counts.traffic)
         exchange.tunnel = tunnel
         self._all.add(tunnel)
+        self._unproven[tunnel] = exchange
 
         def end() -> None:
             self._all.discard(tunnel)
             counts.closed[tunnel.by, tunnel.code] += 1
             target.in_flight -= 1
+            if tunnel in self._unproven and tunnel.is_dropped:
+                exchange.failed_at = Stage.RELAY_BODY
+                exchange.failed_targets += (target.url,)
+            self._prove(tunnel)
             exchange.received_bytes = tunnel.up.passed_bytes
             exchange.sent_bytes = tunnel.down.passed_bytes
             exchange.failure_reason = f"WebSocket closed with {tunnel.code} by the {tunnel.by}"
@@ -121,7 +129,17 @@ class Tunnels:
             now = monotonic()
             for tunnel in tuple(self._all):
                 tunnel.look(now)
+            for tunnel in tuple(self._unproven):
+                if not tunnel.by and now - tunnel.began_s > _PROVEN_AFTER_S:
+                    self._prove(tunnel)
             self._tell_all()
+
+    def _prove(self, tunnel: Tunnel) -> None:
+        """Its service is judged by now: by its handshake, or because it has dropped it at once."""
+        exchange = self._unproven.pop(tunnel, None)
+        if exchange is not None and exchange.on_tunnel_proven is not None:
+            proven, exchange.on_tunnel_proven = exchange.on_tunnel_proven, None
+            proven()
 
     def _tell_all(self) -> None:
         for name, counts in self._services.items():

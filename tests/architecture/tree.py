@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "falcongate"
 DOCS = ROOT / "docs"
 
-_NOT_OURS = {".git", ".venv", ".hypothesis", "build", "__pycache__"}
+_NOT_OURS = {".git", ".venv", ".hypothesis", "build", "__pycache__", "node_modules"}
 
 
 def modules(folder: Path = PACKAGE) -> list[Path]:

@@ -16,6 +16,7 @@ from falcongate.state.keys import TRANSITIONS, limit_key
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import CHARGE
 from falcongate.state.redis_store import RedisState
+from falcongate.state.sessions import Session
 from falcongate.state.store import BreakerRules, Charge, Transition, Window
 from tests.architecture.tree import DOCS
 from tests.contract import stores
@@ -123,6 +124,20 @@ def test_the_window_and_the_probes_of_a_breaker_expire(opened: Opened) -> None:
 
     assert opened.line.command("ZRANGE", f"{BREAKER}:probes", 0, -1) == ["gw-1:7"]
     assert 19 < lifetime_s(opened, f"{BREAKER}:probes") <= 20
+
+
+def test_a_session_is_a_hash_that_lives_by_being_used(opened: Opened) -> None:
+    key = "falcongate:1:session:{messaging:Vr7Xt}"
+    opened.state.note_session("messaging", "Vr7Xt", Session("http://10.0.0.1:3000", 90))
+    assert fields(opened, key) == {"target": "http://10.0.0.1:3000", "life_s": "90"}
+    assert 89 < lifetime_s(opened, key) <= 90
+
+    opened.line.command("EXPIRE", key, 5)
+    opened.state.find_session("messaging", "Vr7Xt")
+    opened.state.find_session("messaging", "nobody")
+
+    assert 89 < lifetime_s(opened, key) <= 90
+    assert keys(opened) == {key}
 
 
 @pytest.mark.parametrize(("for_s", "days"), [(0.0, None), (86_400.0, 31)])
@@ -245,6 +260,7 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.charge([Charge(WINDOW, "a")])
     opened.state.lease("hr", limit=1, owner="a", ttl_s=1)
     opened.state.beat("gw-1", says="", ttl_s=1)
+    opened.state.note_session("messaging", "Vr7Xt", Session("http://10.0.0.1:3000", 90))
     page = (DOCS / "redis.md").read_text("utf-8")
     kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS}
     documented = {

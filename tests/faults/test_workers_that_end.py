@@ -186,25 +186,6 @@ def _assert_all_serve(world: Visit) -> None:
         assert held.callers[0].answer().content == b"finished"
 
 
-def test_a_reload_loses_no_request(world: Visit) -> None:
-    """SIGHUP while callers come one after another, with and without keep-alive."""
-    old = world.gateway.children()
-    world.gateway.signal(signal.SIGHUP)
-    kept = world.caller()
-    served = 0
-
-    def replaced() -> bool:
-        nonlocal served
-        assert world.get("/api/honest/x").status == 200
-        served += 1
-        return not set(old) & set(world.gateway.children()) and len(world.gateway.children()) == 2
-
-    until(replaced, "both workers are new")
-    assert served > 1
-    kept.close()
-    _assert_all_serve(world)
-
-
 def test_idle_connections_to_services_end_with_the_worker(world: Visit) -> None:
     """SIGTERM to the gateway: the service sees its pooled connections close."""
     service = world.service(_held)

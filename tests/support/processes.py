@@ -220,6 +220,16 @@ class GatewayProcess:
         """From now on workers may end: the test ends them."""
         self._deaths_allowed = True
 
+    def reload(self) -> set[int]:
+        """Replace the workers, wait until as many new ones serve and the old ones know; the old ones."""
+        old = set(self.children())
+        told = self.stderr().count("retires")
+        self.allow_deaths()
+        self.signal(signal.SIGHUP)
+        until(lambda: self.stderr().count("retires") - told == len(self.workers), "the old ones know")
+        assert len(set(self.children()) - old) == len(self.workers)
+        return old
+
     def alarms(self, since: int = 0) -> list[str]:
         """Lines of standard error, from the offset on, that no healthy gateway writes."""
         lines = self.stderr()[since:].splitlines()

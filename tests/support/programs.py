@@ -19,14 +19,16 @@ _LISTENING = re.compile(r"Listening at: http://(127\.0\.0\.1):(\d+)")
 class Program:
     """A program that was started in a session of its own, with what it has written so far."""
 
-    def __init__(self, directory: Path, command: Sequence[str], **environ: str) -> None:
+    def __init__(
+        self, directory: Path, command: Sequence[str], *, stdin: int = subprocess.DEVNULL, **environ: str
+    ) -> None:
         self._out, self._err = directory / "out", directory / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(  # noqa: S603  # our own command
                 command,
                 cwd=ROOT,
                 env={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TMPDIR": str(directory), **environ},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -78,12 +80,16 @@ class Program:
 
 
 @contextlib.contextmanager
-def program(directory: Path, command: Sequence[str], **environ: str) -> Iterator[Program]:
+def program(
+    directory: Path, command: Sequence[str], *, stdin: int = subprocess.DEVNULL, **environ: str
+) -> Iterator[Program]:
     """A program that is gone afterwards, with all that it has started."""
-    started = Program(directory, command, **environ)
+    started = Program(directory, command, stdin=stdin, **environ)
     try:
         yield started
     finally:
+        if started.process.stdin is not None:
+            started.process.stdin.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.process.pid, signal.SIGKILL)
         started.process.wait(10)

@@ -111,7 +111,9 @@ def read_frame(reader: Reader) -> tuple[int, bytes]:
 
 
 def close_code(reader: Reader) -> int:
-    """The code of the Close frame that comes next."""
+    """The code of the Close frame that comes next, after Pings at most."""
     first, payload = read_frame(reader)
+    while first == 0x89:
+        first, payload = read_frame(reader)
     assert first == 0x88
     return int(struct.unpack("!H", payload[:2])[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.callers import Caller
 from tests.support.hosts import all_say, ask, breaker_state, hosts, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
-from tests.support.upstreams import refusing_port
+from tests.support.upstreams import Conversation, ScriptedUpstream, refusing_port
+from tests.support.websockets import agreeing, close_code, frame, upgrade
+from tests.support.wire import Stalled
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
@@ -215,3 +220,50 @@ def test_a_service_that_came_back_gets_its_traffic_bit_by_bit(
         counted = statuses([site], 200)
         assert counted[503] > 40, "most are still held off"
         assert counted[200] > 2
+
+
+def test_who_agrees_to_websockets_and_drops_them_at_once_fails(server: RedisServer, tmp_path: Path) -> None:
+    """One that was dropped later, or closed in good order, says nothing against its service."""
+    may_drop = threading.Event()
+
+    def drop(conversation: Conversation) -> None:
+        head, _ = conversation.read_request()
+        conversation.send(agreeing(head))
+        if b"/later" in head.raw:
+            may_drop.wait(20)
+        elif b"/well" in head.raw:
+            conversation.send(frame(struct.pack("!H", 1000), 8, is_masked=False))
+            conversation.reader.exactly(8)
+        conversation.close()
+
+    service = ScriptedUpstream().serve(drop)
+    services = {"room": {"url": service.url, "breaker": {"max_failures": 2, "open_s": 60}}}
+    try:
+        with (
+            hosts(tmp_path, plan_on(server.url, services=services)) as (site,),
+            contextlib.ExitStack() as stack,
+        ):
+
+            def come(path: str) -> Caller:
+                caller = stack.enter_context(Caller(site.gateway.address))
+                caller.send(upgrade(f"/ws/room/{path}"))
+                assert caller.reader.head().start.startswith("HTTP/1.1 101 ")
+                return caller
+
+            later = [come("later") for _ in range(3)]
+            for _ in range(3):
+                well = come("well")
+                assert close_code(well.reader) == 1000
+                well.send(frame(struct.pack("!H", 1000), 8))
+                well.expect_closed()
+            with pytest.raises(Stalled):
+                later[0].reader.exactly(1, within_s=2.2)
+            may_drop.set()
+            for caller in later:
+                assert close_code(caller.reader) == 1011
+            come("once")
+            assert ask(site, "/health/").json()["circuit_breaker"]["room"] == "CLOSED"
+            come("twice")
+            until(lambda: breaker_state(site, "room") == "OPEN", "it opens")
+    finally:
+        service.stop()

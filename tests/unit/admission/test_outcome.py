@@ -33,3 +33,11 @@ def test_the_service_is_judged_by_what_it_did(status: int, failed_at: Stage | No
     exchange.service_head = head(status) if status else None
     exchange.failed_at = failed_at
     assert outcome_of(exchange, FAILURES) == outcome
+
+
+def test_who_had_no_choice_of_targets_judges_the_target() -> None:
+    exchange = make_exchange()
+    exchange.pinned_target = "http://10.0.0.1"
+    exchange.failed_at = Stage.AWAIT_HEAD
+    assert outcome_of(exchange, FAILURES, is_of_target=True) == "FAILURE"
+    assert outcome_of(exchange, FAILURES) == "IGNORED"

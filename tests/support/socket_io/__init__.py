@@ -1,0 +1,1 @@
+"""Socket.IO servers and clients that tests start as programs, in Python and JavaScript."""

@@ -1,0 +1,80 @@
+"""Someone who chats, as `client.mjs` does, by python-socketio: `client.py URL TRANSPORT,... [again]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import Any
+
+import socketio
+
+SAY_S = 0.025
+
+
+class Chatter:
+    """Says numbered things, and notes what it hears."""
+
+    def __init__(self, *, comes_again: bool) -> None:
+        self.said = 0
+        self.seen: dict[str, Any] = {"answers": [], "servers": [], "wrong": 0, "ticks": [], "ends": []}
+        self.client = socketio.Client(
+            reconnection=comes_again, reconnection_delay=0.05, reconnection_delay_max=0.2
+        )
+        self._is_leaving = False
+        self.client.on("connect", lambda: _print("connected"))
+        self.client.on("tick", self.seen["ticks"].append)
+        self.client.on("disconnect", self._heard_end)
+
+    def chat(self, leaving: threading.Event) -> None:
+        """Say something again and again while it is connected."""
+        while not leaving.wait(SAY_S):
+            if self.client.connected:
+                self._say(self.said)
+                self.said += 1
+
+    def leave(self) -> dict[str, Any]:
+        """What it has seen, and what the server has."""
+        ticks, got = self.client.call("leave", timeout=10)
+        self._is_leaving = True
+        seen = self.seen | {"sent_ticks": ticks, "got": got}
+        return seen | {"said": self.said, "transport": self.client.transport()}
+
+    def _say(self, number: int) -> None:
+        data = bytes([number % 256]) * (number % 7 * 1000)
+
+        def answered(back_number: int, back: bytes, server: str) -> None:
+            self.seen["answers"].append(back_number)
+            if server not in self.seen["servers"]:
+                self.seen["servers"].append(server)
+            self.seen["wrong"] += back != data
+
+        self.client.emit("say", (number, data), callback=answered)
+
+    def _heard_end(self, reason: str) -> None:
+        if not self._is_leaving:
+            self.seen["ends"].append(reason)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _wait_for_end(leaving: threading.Event) -> None:
+    sys.stdin.read()
+    leaving.set()
+
+
+def _main(url: str, transports: str, again: str = "") -> None:
+    chatter = Chatter(comes_again=again == "again")
+    chatter.client.connect(url, transports=transports.split(","))
+    leaving = threading.Event()
+    threading.Thread(target=_wait_for_end, args=(leaving,), daemon=True).start()
+    chatter.chat(leaving)
+    _print(json.dumps(chatter.leave()))
+    chatter.client.disconnect()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

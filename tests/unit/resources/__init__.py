@@ -1,0 +1,1 @@
+"""Tests of `falcongate/resources`, without a server."""
