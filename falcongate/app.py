@@ -92,9 +92,7 @@ class Gateway(Context):
     def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
         self.settings = settings
         self.server_settings = settings.server
-        self.tunnels = Tunnels(
-            settings.websocket, most=settings.server.max_connections, tell=_tell_of_websockets
-        )
+        self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
         policies = (settings.limits | settings.concurrency).items()
         expect(settings.services, [(name, policy.mode) for name, policy in policies])
@@ -110,14 +108,15 @@ class Gateway(Context):
 
     def _falcon_app(self, cors: Cors, process: ProcessSettings) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
-        shared, heartbeat = _shared_state(self.settings.redis, process)
-        breakers = Breakers(self.settings, shared, host=_host_name())
+        host = _host_name(process)
+        shared, heartbeat = _shared_state(self.settings.redis, process, host)
+        breakers = Breakers(self.settings, shared, host=host)
 
         def parts() -> int:
             return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
 
         limits = Limits(self.settings, shared, parts=parts)
-        rooms = Rooms(self.settings, shared, parts=parts)
+        rooms = Rooms(self.settings, shared, host=host, parts=parts)
         handshakes = Handshakes(self.settings, cors.allows)
         proxy = Proxy(
             routes,
@@ -196,7 +195,9 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
     return Gateway(settings, process or parse_process({})[0])
 
 
-def _shared_state(settings: RedisSettings, process: ProcessSettings) -> tuple[SharedState, Heartbeat | None]:
+def _shared_state(
+    settings: RedisSettings, process: ProcessSettings, host: str
+) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
     Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
@@ -208,7 +209,7 @@ def _shared_state(settings: RedisSettings, process: ProcessSettings) -> tuple[Sh
     workers = process.workers or 1
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
     says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
-    return state, Heartbeat(state, name=_host_name(), says=says, tell=REDIS.set)
+    return state, Heartbeat(state, name=host, says=says, tell=REDIS.set)
 
 
 def _tell_of_websockets(service: str, news: News) -> None:
@@ -217,9 +218,13 @@ def _tell_of_websockets(service: str, news: News) -> None:
     )
 
 
-def _host_name() -> str:
-    """The same in all workers of one master, and another on every host."""
-    return f"{platform.node()}:{os.getppid()}"
+def _host_name(process: ProcessSettings) -> str:
+    """The same in all workers of one master, and another on every host.
+
+    Containers may share a name, and the numbers of their processes be the same: the master says what is
+    its own alone.
+    """
+    return f"{platform.node()}:{process.master or os.getppid()}"
 
 
 def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:

@@ -80,10 +80,12 @@ class Exchange:
     not only watch. `refusal` was decided before there was anybody to answer it. `status` is what the caller
     was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe` if it tries a
     service that failed; targets in `shut_targets` are not to be tried, and with a `pinned_target` no other
-    than that one, once. `places` are its own among those of requests at the same time. `failed_at` is how
-    far the last attempt had come when it failed through its service, None if it did not; `failed_targets`
-    are those of all such attempts. `tunnel` is what it has become, `on_tunnel_proven` is called when that has
-    lasted for a while or has ended, `on_tunnel_end` when it has ended.
+    than that one. What `is_once` is not repeated if it may have arrived. `places` are its own among those of
+    requests at the same time. `failed_at` is how far the last attempt had come when it failed through its
+    service, None if it did not; `failed_targets` are those of all such attempts. `waited_in_vain` says that
+    the shared state did not answer in time, and need not be asked again. `tunnel` is what it has become,
+    `on_tunnel_proven` is called when that has lasted for a while or has ended, `on_tunnel_end` when it has
+    ended.
     """
 
     __slots__ = (
@@ -101,6 +103,7 @@ class Exchange:
         "guard_mark",
         "host",
         "is_from_trusted_proxy",
+        "is_once",
         "limit_lines",
         "method",
         "on_close",
@@ -127,6 +130,7 @@ class Exchange:
         "target",
         "target_used",
         "tunnel",
+        "waited_in_vain",
         "would_refuse",
     )
 
@@ -148,16 +152,16 @@ class Exchange:
         self.route_match: Match | None = None
         self.service_head: ServiceHead | None = None
         self.service_s = 0.0
-        self.target_used = ""
+        self.target_used = self.problem = ""
         self.attempts = 0
         self.status = 0
-        self.problem = ""
         self.guard: Guard | None = None
         self.guard_mark: object = None
         self.probe: Probe | None = None
         self.places: Places | None = None
         self.shut_targets: Collection[str] = ()
         self.pinned_target = ""
+        self.is_once = self.waited_in_vain = False
         self.failed_at: Stage | None = None
         self.failed_targets: tuple[str, ...] = ()
         self.claims: Mapping[str, object] | None = None

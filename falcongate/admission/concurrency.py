@@ -6,7 +6,6 @@ Places are leases: those of a worker that dies are free when their time ends.
 from __future__ import annotations
 
 import os
-import platform
 from collections import Counter
 from contextlib import suppress
 from itertools import count
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from falcongate.config.policies import ConcurrencySettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
-    from falcongate.state.store import SharedState
+    from falcongate.state.store import Leased, SharedState
 
 _NOBODY_S_KEYS: Final = frozenset(("service", "route", "global"))
 _RETRY_AFTER_S: Final = 1
@@ -72,15 +71,18 @@ class Held:
 class Rooms:
     """The concurrency limits of one configuration in one worker.
 
-    `parts` tells among how many workers a limit is divided while the shared state is away.
+    `host` is how this host is called in what is shared; `parts` tells among how many workers a limit is
+    divided while that is away.
     """
 
-    def __init__(self, settings: GatewaySettings, state: SharedState, *, parts: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: GatewaySettings, state: SharedState, *, host: str, parts: Callable[[], int]
+    ) -> None:
         self._rooms = rooms_of(settings)
         self._state = state
         self._parts = parts
         self._numbers = count(1)
-        self._name = f"{platform.node()}:{os.getpid()}"
+        self._name = f"{host}:{os.getpid()}"
         self._owners: dict[str, set[str]] = {}
         self._lease_s: dict[str, float] = {}
         self._here: Counter[str] = Counter()
@@ -91,14 +93,14 @@ class Rooms:
     def enter(self, exchange: Exchange) -> None:
         """Take a place in every room of the request, or raise TooManyAtOnce or LimitsUnknown.
 
-        Waits for the shared state at most its budget for each, and not at all without any.
+        Waits for the shared state at most its budget for each that it answers, and not at all without any.
         """
         rooms = self._rooms.for_request(exchange)
         if not rooms:
             return
         exchange.places = held = Held(self)
         for room in rooms:
-            place = self._take(room, f"{room.name}:{room.scope.caller_of(exchange)}")
+            place = self._take(room, f"{room.name}:{room.scope.caller_of(exchange)}", exchange)
             if place is not None:
                 held.add(place)
             elif room.scope.is_shadow:
@@ -122,24 +124,31 @@ class Rooms:
                 del self._lease_s[place.key]
             self._release(place.key, place.owner)
 
-    def _take(self, room: Room, key: str) -> _Place | None:
+    def _take(self, room: Room, key: str, exchange: Exchange) -> _Place | None:
         owner = f"{self._name}:{next(self._numbers)}"
-        try:
-            leased = self._state.lease(key, limit=room.limit, owner=owner, ttl_s=room.lease_s)
-        except StoreAway:
-            # It may have been taken and the answer come too late.
-            self._release(key, owner)
+        leased = self._lease(room, key, owner, exchange)
+        if leased is None:
             if not self._has_part(room, key):
                 return None
-            place = _Place(key, owner, is_shared=False)
-        else:
-            if not leased.granted:
-                return None
-            place = _Place(key, owner, is_shared=True)
+        elif leased.granted:
             self._owners.setdefault(key, set()).add(owner)
             self._lease_s[key] = room.lease_s
+        else:
+            return None
         self._here[key] += 1
-        return place
+        return _Place(key, owner, is_shared=leased is not None)
+
+    def _lease(self, room: Room, key: str, owner: str, exchange: Exchange) -> Leased | None:
+        """What the shared state says; None if it is away."""
+        if exchange.waited_in_vain:
+            return None
+        try:
+            return self._state.lease(key, limit=room.limit, owner=owner, ttl_s=room.lease_s)
+        except StoreAway:
+            exchange.waited_in_vain = True
+            # It may have been taken and the answer come too late.
+            self._release(key, owner)
+            return None
 
     def _release(self, key: str, owner: str) -> None:
         # What cannot be given back ends by itself.

@@ -43,7 +43,7 @@ class Guard:
 
     `is_clear` says that every request may pass without a question. `breaker` is what is known of it, the
     worker's own while `is_alone`. `mark` changes with each transition. `outcome_of` tells what an exchange
-    says of the service or target.
+    says of the service or target. `host` is how this host is called in what is shared.
     """
 
     __slots__ = (
@@ -51,7 +51,6 @@ class Guard:
         "_asking",
         "_calls",
         "_failures",
-        "_host",
         "_is_outvoted",
         "_known_at",
         "_own",
@@ -63,6 +62,7 @@ class Guard:
         "_until",
         "_wake",
         "breaker",
+        "host",
         "is_alone",
         "is_clear",
         "mark",
@@ -83,7 +83,7 @@ class Guard:
         self.name = name
         self._shared = state
         self._own = MemoryState()
-        self._host = host
+        self.host = host
         self._wake = wake
         self._rules = _rules_of(settings)
         self._ramp_s = settings.ramp_s
@@ -145,7 +145,7 @@ class Guard:
 
         def tell(store: SharedState) -> Breaker:
             generation = self.breaker.generation
-            told = store.report(self.name, self._rules, host=self._host, generation=generation, **counts)
+            told = store.report(self.name, self._rules, host=self.host, generation=generation, **counts)
             if told.is_alone:
                 self._open_here()
                 return self.breaker
@@ -217,8 +217,8 @@ class Guard:
                 since_s=now.now_s,
                 until_s=now.now_s + self._rules.open_s,
                 opened_times=1,
-                by=self._host,
-                why=f"only {self._host} sees failures",
+                by=self.host,
+                why=f"only {self.host} sees failures",
             )
         )
 
@@ -258,6 +258,9 @@ class Guard:
         """Ask for the place of a probe, unless there will be none."""
         if now < self._ask_from or self._asking >= self._rules.probes:
             raise self._refusal(now)
+        was_alone = self.is_alone
+        if exchange.waited_in_vain and not was_alone:
+            raise self._refusal(now)
         probe = ProbeInFlight(self)
         granted = False
 
@@ -272,6 +275,7 @@ class Guard:
             self._ask(ask)
         finally:
             self._asking -= 1
+        exchange.waited_in_vain |= self.is_alone and not was_alone
         if granted:
             probe.begin(exchange, self.breaker.generation)
             exchange.probe = probe

@@ -17,11 +17,12 @@ from falcongate.admission.policies import limits_of
 from falcongate.admission.recent import Recent
 from falcongate.errors import StoreAway
 from falcongate.refusals import LimitReached
-from falcongate.state.store import Receipt
+from falcongate.state.store import Receipt, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from falcongate.admission.policies import Applied
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.state.store import Charged, Charges, SharedState
@@ -31,10 +32,10 @@ NOTHING: Final = Receipt(())
 
 
 class _Over(NamedTuple):
-    """Until when a caller is refused without asking (monotonic seconds), and the header lines for it."""
+    """Until when a caller is refused without asking (monotonic seconds), and what it has left till then."""
 
     until: float
-    lines: bytes
+    remaining: int
 
 
 class Limits:
@@ -60,18 +61,13 @@ class Limits:
             return NOTHING
         charges = applied.charges(exchange)
         if self._over:
-            self._refuse_known(exchange, charges)
-        try:
-            charged = self._state.charge(charges)
-            receipt = charged.receipt
-            self._alone.note(charges, charged.verdicts, exchange.started)
-        except StoreAway:
+            self._refuse_known(exchange, applied, charges)
+        charged = self._charge(exchange, charges)
+        # What is counted here means nothing to the shared state.
+        receipt = charged.receipt if charged else NOTHING
+        if charged is None:
             charged = self._alone.charge(applied.policies, charges, exchange.started)
-            # What was counted here means nothing to the shared state.
-            receipt = NOTHING
-        exchange.limit_lines = render_limits(
-            applied.policy_line, applied.names, charges, charged.verdicts, has_trio=self._has_trio
-        )
+        exchange.limit_lines = self._lines(applied, charges, charged.verdicts)
         if not charged.admitted:
             self._refuse(exchange, charges, charged)
         if applied.has_shadow:
@@ -85,6 +81,18 @@ class Limits:
             with suppress(StoreAway):
                 self._state.refund(receipt)
 
+    def _charge(self, exchange: Exchange, charges: Charges) -> Charged | None:
+        """What the shared state says; None if it is away."""
+        if exchange.waited_in_vain:
+            return None
+        try:
+            charged = self._state.charge(charges)
+        except StoreAway:
+            exchange.waited_in_vain = True
+            return None
+        self._alone.note(charges, charged.verdicts, exchange.started)
+        return charged
+
     def _refuse(self, exchange: Exchange, charges: Charges, charged: Charged) -> NoReturn:
         reset_s = 0.0
         now = monotonic()
@@ -94,15 +102,27 @@ class Limits:
             # What never fits, as may be after a change of settings, would be infinite.
             own_reset_s = min(verdict.reset_s, charge.window.life_s)
             reset_s = max(reset_s, own_reset_s)
-            self._over[charge.window.name, charge.caller] = _Over(now + own_reset_s, exchange.limit_lines)
+            self._over[charge.window.name, charge.caller] = _Over(now + own_reset_s, verdict.remaining)
         _raise(exchange, _refusing(charges, charged, counts_only=False), reset_s)
 
-    def _refuse_known(self, exchange: Exchange, charges: Charges) -> None:
-        for charge in charges:
+    def _refuse_known(self, exchange: Exchange, applied: Applied, charges: Charges) -> None:
+        verdicts: list[Verdict | None] = [None] * len(charges)
+        policies = []
+        reset_s = 0.0
+        for at, charge in enumerate(charges):
             over = self._over.get((charge.window.name, charge.caller))
             if over is not None and over.until > exchange.started:
-                exchange.limit_lines = over.lines
-                _raise(exchange, (charge.window.policy,), over.until - exchange.started)
+                left_s = over.until - exchange.started
+                verdicts[at] = Verdict(False, over.remaining, left_s)  # noqa: FBT003
+                policies.append(charge.window.policy)
+                reset_s = max(reset_s, left_s)
+        if policies:
+            # Of the other limits nothing is known here, and nothing is told.
+            exchange.limit_lines = self._lines(applied, charges, verdicts)
+            _raise(exchange, tuple(dict.fromkeys(policies)), reset_s)
+
+    def _lines(self, applied: Applied, charges: Charges, verdicts: Sequence[Verdict | None]) -> bytes:
+        return render_limits(applied.policy_line, applied.names, charges, verdicts, has_trio=self._has_trio)
 
 
 def _raise(exchange: Exchange, policies: tuple[str, ...], reset_s: float) -> NoReturn:

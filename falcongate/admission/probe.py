@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,7 @@ class ProbeInFlight:
         self._guard = guard
         self._looker: gevent.Greenlet[..., None] | None = None
         self._outcome: Outcome | None = None
-        self.owner = f"{platform.node()}:{os.getpid()}:{next(_numbers)}"
+        self.owner = f"{guard.host}:{os.getpid()}:{next(_numbers)}"
         self.generation = 0
 
     def begin(self, exchange: Exchange, generation: int) -> None:

@@ -18,6 +18,8 @@ ENVIRONMENT: Final = "environment"
 MICROSERVICE_URLS: Final = "MICROSERVICE_URLS"
 OWN_REDIS: Final = "FALCONGATE_OWN_REDIS"
 """How gunicorn's master tells its workers where the Redis is that it has started for them."""
+MASTER: Final = "FALCONGATE_MASTER"
+"""How gunicorn's master tells its workers by which name it is known, which no other master has."""
 
 _MAX_DIGITS: Final = 9
 _MIN_TOKEN_LENGTH: Final = 16
@@ -28,13 +30,14 @@ _HOW_TO_SAY_URLS: Final = 'write {"hr": "http://host:8004"} or hr=http://host:80
 class ProcessSettings:
     """What the platform says of the processes; None: not said.
 
-    `port` to listen on, how many `workers`, the `admin_token` of those who may steer the gateway, and the
-    address of the gateway's own Redis, `own_redis`, which its master says.
+    `port` to listen on, how many `workers`, the `admin_token` of those who may steer the gateway. What its
+    master says: its own name, `master`, and the address of the gateway's own Redis, `own_redis`.
     """
 
     port: int | None
     workers: int | None
     admin_token: SecretStr | None
+    master: str | None
     own_redis: str | None
 
 
@@ -61,6 +64,7 @@ def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[Con
         port=number("PORT", 65_535),
         workers=number("WEB_CONCURRENCY", 256),
         admin_token=SecretStr(token) if token else None,
+        master=environ.get(MASTER) or None,
         own_redis=environ.get(OWN_REDIS) or None,
     )
     return made, problems

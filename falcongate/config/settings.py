@@ -49,7 +49,8 @@ class ServerSettings(Settings):
     """Seconds an idle connection is kept. Above 90 where a platform's router reuses connections."""
 
     send_timeout_s: Seconds = 60
-    """Seconds a caller may take no byte of its answer before the connection is ended."""
+    """Seconds a caller may take no byte of its answer before the connection is ended; of a WebSocket, both
+    sides."""
 
     max_request_line_bytes: Annotated[int, Field(ge=256, le=65_536), NotBoolean] = 8_192
     """Longest request line; longer is 414."""

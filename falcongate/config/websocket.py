@@ -21,7 +21,8 @@ class WebSocketSettings(Settings):
     """Longest message, all its frames together; longer ends with 1009. 0: no limit, as nothing is held."""
 
     max_messages_per_s: Annotated[int, Field(ge=0), NotBoolean] = 0
-    """Most messages a caller may send in a second; more ends with 1008. 0: no limit."""
+    """Most messages a caller may send in a second; more ends with 1008. Parts of messages and pings count
+    as well. 0: no limit."""
 
     idle_timeout_s: Annotated[float, Field(ge=0, le=86_400), NotBoolean] = 300
     """Seconds without a byte in either direction until it is ended with 1001. 0: never."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from falcongate.errors import AttemptFailure
 from falcongate.exchange import EXCHANGE
 from falcongate.refusals import Refusal
+from falcongate.resources.socket_io import ENGINE_IO
 
 if TYPE_CHECKING:
     import falcon
@@ -64,9 +65,9 @@ class Proxy:
         try:
             self._rooms.enter(exchange)
             # 5. upstream: to the service, until the head of its answer is here.
-            has_choice = len(match.route.settings.url) > 1
-            forward = self._socket_io.forward if has_choice else self._forwarder.forward
-            body = forward(exchange, match, accept=accept)
+            # Socket.IO asks where each session is.
+            forwarder = self._socket_io if ENGINE_IO in exchange.target else self._forwarder
+            body = forwarder.forward(exchange, match, accept=accept)
         except (AttemptFailure, Refusal) as failure:
             if isinstance(failure, Refusal) or not failure.may_have_acted:
                 self._limits.refund(receipt)

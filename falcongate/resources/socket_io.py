@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from falcongate.upstream.forward import Forwarder
     from falcongate.upstream.service_body import TunnelBody
 
-_MARK: Final = b"EIO="
+ENGINE_IO: Final = b"EIO="
+"""Stands in the target of every request of Engine.IO."""
+
 _MAX_QUERY_BYTES: Final = 4_096
 _MAX_PARAMETERS: Final = 50
 _HANDSHAKE_BYTES: Final = 1_024
 # Quotes are escaped where the answer is a script, for browsers of old (JSONP).
 _SID: Final = re.compile(rb'0\{[^}]*\\?"sid\\?"\s*:\s*\\?"([^"\\]{1,128})\\?"')
+_UNKNOWN: Final = re.compile(rb'"code\\?"\s*:\s*1\b')
 _TIME_MS: Final = re.compile(rb'"ping(?:Interval|Timeout)\\?"\s*:\s*(\d{1,8})\b')
 _LEAST_LIFE_S: Final = 60
 _MOST_LIFE_S: Final = 3_600
@@ -49,7 +52,10 @@ class SocketIo:
     def forward(self, exchange: Exchange, match: Match, *, accept: bytes) -> ServiceBody | TunnelBody:
         """As `Forwarder.forward`. Raises SessionUnknown as well, if the server of the session is gone."""
         sid = session_id(exchange.target)
-        if sid is None:
+        # Nobody can say whether a message that was not answered had arrived.
+        exchange.is_once = bool(sid)
+        has_choice = len(match.route.settings.url) > 1
+        if sid is None or not has_choice:
             return self._forwarder.forward(exchange, match, accept=accept)
         if not sid:
             body = self._forwarder.forward(exchange, match, accept=accept)
@@ -62,34 +68,38 @@ class SocketIo:
         except SessionUnknown:
             self._sessions.end(service, sid)
             raise
-        head = exchange.service_head
-        if head is not None and head.status == 400:
+        if isinstance(body, ServiceBody) and _UNKNOWN.search(self._beginning_of(exchange, body, 400)):
             self._sessions.end(service, sid)
         return body
 
     def _note(self, exchange: Exchange, body: ServiceBody | TunnelBody) -> None:
         """Take the session from a handshake's answer. Who begins with a WebSocket needs no server again."""
-        head = exchange.service_head
-        if head is None or head.status != 200 or not isinstance(body, ServiceBody):
+        if not isinstance(body, ServiceBody):
             return
-        try:
-            answer = body.peek(_HANDSHAKE_BYTES)
-        except ResponseTruncated:
-            return  # Whoever sends it on will find out as well, and knows what to do.
-        except BaseException:
-            body.close()
-            raise
-        begun = handshake_in(answer)
+        begun = handshake_in(self._beginning_of(exchange, body, 200))
         if begun is not None:
             self._sessions.begin(
                 exchange.service, begun.sid, target=exchange.target_used, life_s=begun.life_s
             )
 
+    def _beginning_of(self, exchange: Exchange, body: ServiceBody, status: int) -> bytes:
+        """The first bytes of an answer with this status; b"" of any other."""
+        head = exchange.service_head
+        if head is None or head.status != status:
+            return b""
+        try:
+            return body.peek(_HANDSHAKE_BYTES)
+        except ResponseTruncated:
+            return b""  # Whoever sends it on will find out as well, and knows what to do.
+        except BaseException:
+            body.close()
+            raise
+
 
 def session_id(target: bytes) -> str | None:
     """The session that a request names, "" if it begins one, None if it is none of Engine.IO."""
     query = target.partition(b"?")[2]
-    if _MARK not in query or len(query) > _MAX_QUERY_BYTES:
+    if ENGINE_IO not in query or len(query) > _MAX_QUERY_BYTES:
         return None
     try:
         pairs = parse_qsl(query.decode("latin-1"), max_num_fields=_MAX_PARAMETERS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -16,7 +17,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from falcongate.config.environment import OWN_REDIS
+from falcongate.config.environment import MASTER, OWN_REDIS
 from falcongate.config.load import (
     copy_of_environment,
     load,
@@ -120,6 +121,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     _retired(server).forget_in_child()
     # Limits are divided among them while the shared state is away.
     set_in_environment("WEB_CONCURRENCY", str(server.num_workers))
+    set_in_environment(MASTER, _name_of_master())
     # Only for workers: the master, when it reads the configuration anew, must not take it for an answer.
     if url := _own_redis().url:
         set_in_environment(OWN_REDIS, url)
@@ -149,6 +151,11 @@ def on_exit(server: Arbiter) -> None:
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     os._exit(0)
+
+
+@cache
+def _name_of_master() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(3)}"
 
 
 @cache

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from falcongate.state.store import Charge, Window
 
 _SWEEP_EVERY: Final = 1_000
+_MOST: Final = 100_000
 
 
 class _Counts:
@@ -78,7 +79,10 @@ class _Look:
 
 
 class MemoryLimits:
-    """Sliding windows by caller. `now_ms` is the store's time, `SharedState` says the rest. Never waits."""
+    """Sliding windows of some 100,000 callers at most: those that end soonest go first. Never waits.
+
+    `now_ms` is the store's time; `SharedState` says the rest.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[str, _Counts] = {}
@@ -122,8 +126,13 @@ class MemoryLimits:
     def _sweep(self, now_ms: int) -> None:
         self._until_sweep -= 1
         if self._until_sweep <= 0:
-            self._until_sweep = _SWEEP_EVERY
-            self._counts = {key: counts for key, counts in self._counts.items() if counts.expires_ms > now_ms}
+            living = [(key, counts) for key, counts in self._counts.items() if counts.expires_ms > now_ms]
+            if len(living) > _MOST:
+                living.sort(key=lambda entry: entry[1].expires_ms)
+                del living[:-_MOST]
+            self._counts = dict(living)
+            # PERF: the more there are, the more seldom they are looked through.
+            self._until_sweep = max(_SWEEP_EVERY, len(living) // 4)
 
 
 class MemoryLeases:
@@ -138,7 +147,8 @@ class MemoryLeases:
         granted = owner in held or len(held) < limit
         if granted:
             held[owner] = ends_ms
-        self._leases[lease_key(key)] = held
+        if held:
+            self._leases[lease_key(key)] = held
         return Leased(granted, len(held))
 
     def renew(self, key: str, *, owners: Sequence[str], ends_ms: int, now_ms: int) -> None:
@@ -150,4 +160,7 @@ class MemoryLeases:
 
     def release(self, key: str, *, owner: str) -> None:
         """Give a place back."""
-        self._leases.get(lease_key(key), {}).pop(owner, None)
+        held = self._leases.get(lease_key(key), {})
+        held.pop(owner, None)
+        if not held:
+            self._leases.pop(lease_key(key), None)

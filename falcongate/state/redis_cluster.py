@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+from gevent.event import Event
 
 from falcongate.errors import StoreAway
 from falcongate.state.redis_client import slot_of
@@ -41,6 +42,7 @@ class ClusterLanes:
         self._is_map_lost = False
         self._is_loading = False
         self._is_closed = False
+        self._has_looked = Event()
         self._load_soon()
 
     @property
@@ -54,7 +56,11 @@ class ClusterLanes:
         return self._dropped + sum(lane.dropped for lane in self._lanes.values())
 
     def ask(self, call: Call) -> Any:
-        """The answer to a call. Waits at most the budget; raises StoreAway."""
+        """The answer to a call. Waits at most the budget; raises StoreAway.
+
+        The first calls wait as long again for the map.
+        """
+        self._has_looked.wait(self._budget_s)
         return self._lane_for(call).ask(call)
 
     def tell(self, call: Call) -> None:
@@ -102,6 +108,7 @@ class ClusterLanes:
                 self._follow_map()
             except StoreAway as error:
                 self._set_lost(is_lost=True, reason=str(error))
+            self._has_looked.set()
             if not self.is_degraded:
                 break
             gevent.sleep(_LOAD_AGAIN_S)

@@ -71,6 +71,16 @@ class Flow(FrameFollower):
         """Whether its source has said its last, and the sink been told so."""
         return self._has_ended and not self._pending
 
+    @property
+    def has_said_last(self) -> bool:
+        """Whether a Close frame or the end of its source has come, or a frame of ours is its last."""
+        return bool(self.close_code or self._due or self._is_shut or self._has_ended)
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether its sink has been sent a part of a frame whose rest it has not."""
+        return bool(self.left or self._pending)
+
     def begin(self, early: bytes) -> None:
         """Pass on what was read with the handshake, and from now on what comes."""
         if early:
@@ -146,6 +156,7 @@ class Flow(FrameFollower):
     def _shut(self, frame: bytes) -> None:
         self._send(frame)
         self._is_shut = True
+        self._tunnel.placed_close()
 
     def _send(self, data: bytes) -> None:
         if self._pending:

@@ -76,7 +76,7 @@ class Forwarder:
             target = targets.choose(tried, exchange.shut_targets)
             exchange.failed_at = None
             try:
-                return attempt.at(target, needs_fresh_connection=target in tried)
+                return attempt.at(target, needs_fresh_connection=exchange.is_once or target in tried)
             except AttemptFailure as failure:
                 _note_failure(failure, exchange, target, service)
                 tried.append(target)
@@ -135,4 +135,5 @@ def _may_repeat(
         return False
     if monotonic() - exchange.started > service.total_timeout_s:
         return False
-    return not failure.may_have_acted or (failure.is_stale and exchange.method in _IDEMPOTENT)
+    is_harmless = failure.is_stale and exchange.method in _IDEMPOTENT and not exchange.is_once
+    return is_harmless or not failure.may_have_acted

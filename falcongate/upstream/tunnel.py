@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
 
 _CLOSE_S: Final = 5.0
-_STALLED_S: Final = 60.0
+_FRAME_S: Final = 60.0
 _NEVER: Final = float("inf")
 
 
@@ -40,14 +40,17 @@ class Tunnel:
     `code` and `by` are those of its end: the code of the first Close frame, and whose it was: `caller`,
     `service` or `gateway`. `began_s` is when it began, `last_s` when something last came, monotonic seconds.
     `at_end` is called once, when it is over. `traffic` is that up to the service and that down to the caller.
+    A side that takes nothing for `stalled_s` has been waited for long enough.
     """
 
     __slots__ = (
         "_caller",
         "_close_by",
-        "_messages_before",
+        "_frames_before",
+        "_looked_s",
         "_pinged_s",
         "_service",
+        "_stalled_s",
         "at_end",
         "began_s",
         "by",
@@ -66,9 +69,11 @@ class Tunnel:
         service: Channel,
         settings: WebSocketSettings,
         *,
+        stalled_s: float,
         traffic: tuple[Traffic, Traffic],
     ) -> None:
         self.settings = settings
+        self._stalled_s = stalled_s
         self._caller = caller
         self._service = service
         self.up = Flow(self, caller, service, traffic[0])
@@ -77,11 +82,11 @@ class Tunnel:
         self.code = 0
         self.by = ""
         self.is_over = False
-        self.began_s = self.last_s = monotonic()
+        self.began_s = self.last_s = self._looked_s = monotonic()
         self.restart_at = _NEVER
         self._close_by = _NEVER
         self._pinged_s = 0.0
-        self._messages_before = 0
+        self._frames_before = 0
 
     @property
     def is_dropped(self) -> bool:
@@ -99,11 +104,11 @@ class Tunnel:
             self.up.begin(from_caller)
 
     def close(self, code: int, reason: str) -> None:
-        """Say to both sides that it ends, between two frames, and end it soon."""
+        """Say to both sides that it ends, between two frames, and end it soon after it was said."""
         if self.is_over or self._close_by != _NEVER:
             return
         self._note(code, "gateway")
-        self._close_by = monotonic() + _CLOSE_S
+        self._close_by = monotonic() + _FRAME_S
         self.down.end_with(close_frame(code, reason, is_masked=False))
         # What the caller has said before it knew is still for the service, up to its own Close frame.
         if code != RESTART:
@@ -119,25 +124,32 @@ class Tunnel:
         """Once a second: what must not last any longer."""
         settings = self.settings
         quiet_s = now - self.last_s
-        if now > self._close_by:
+        is_stalled = now - min(self.up.sends_since, self.down.sends_since) > self._stalled_s
+        if now > self._close_by or (is_stalled and self._close_by != _NEVER):
             self._tell_service(self.code)
-            self.end()
+            self.cut()
         elif now > self.restart_at:
             self.close(RESTART, "the gateway is restarted")
-        elif now - min(self.up.sends_since, self.down.sends_since) > _STALLED_S:
+        elif is_stalled:
             self.close(TRY_LATER, "the other side takes nothing")
         elif settings.idle_timeout_s and quiet_s > settings.idle_timeout_s:
             self.close(GOING_AWAY, "nothing was said for too long")
-        elif settings.max_messages_per_s and self._said() > settings.max_messages_per_s:
+        elif settings.max_messages_per_s and self._frames_per_s(now) > settings.max_messages_per_s:
             self.close(POLICY, "too many messages")
         elif settings.ping_interval_s and min(quiet_s, now - self._pinged_s) > settings.ping_interval_s:
             self._pinged_s = now
             self.down.put(PING)
 
-    def _said(self) -> int:
-        """How many messages the caller has sent since the last time that this was asked."""
-        messages, self._messages_before = self.up.messages - self._messages_before, self.up.messages
-        return messages
+    def _frames_per_s(self, now: float) -> float:
+        """How many frames the caller has sent since the last time that this was asked, in a second."""
+        frames, self._frames_before = self.up.frames - self._frames_before, self.up.frames
+        # A worker that was busy must not take what came meanwhile for what comes in a second.
+        passed_s, self._looked_s = now - self._looked_s, now
+        return frames / max(passed_s, 1.0)
+
+    def placed_close(self) -> None:
+        """A Close frame of ours is on its way: from now on the other side is waited for."""
+        self._close_by = min(self._close_by, monotonic() + _CLOSE_S)
 
     def saw_close(self, flow: Flow) -> None:
         """One side has sent a Close frame."""
@@ -150,13 +162,15 @@ class Tunnel:
 
     def saw_end(self, flow: Flow) -> None:
         """One side has ended its half of the connection."""
-        if flow is self.down and self._close_by == _NEVER:
+        if flow is self.up:
+            # It may still listen, and a service that ends now does so for its sake.
+            self._note(ABNORMAL, "caller")
+        elif not (self.up.has_said_last or flow.has_said_last):
             self._note(INTERNAL_ERROR, "service")
-            self._close_by = monotonic() + _CLOSE_S
+            self._close_by = min(self._close_by, monotonic() + _CLOSE_S)
             if flow.left:
                 # Within a frame there is no place for ours.
-                self._caller.reset()
-                self.end()
+                self.cut()
             else:
                 flow.end_with(close_frame(INTERNAL_ERROR, "the service is gone", is_masked=False))
 
@@ -178,12 +192,20 @@ class Tunnel:
         """One side can be sent nothing any more."""
         if flow is self.up:
             # What the service has said before it went is still to be read.
+            self._note(INTERNAL_ERROR, "service")
             self._caller.pause()
             self._close_by = min(self._close_by, monotonic() + _CLOSE_S)
         else:
             self._note(ABNORMAL, "caller")
             self._service.reset()
             self.end()
+
+    def cut(self) -> None:
+        """End it where it is. Who is left with a part of a frame must not take that for a proper end."""
+        for flow, sink in ((self.down, self._caller), (self.up, self._service)):
+            if flow.is_within_frame:
+                sink.reset()
+        self.end()
 
     def end(self) -> None:
         """Close both sides; harmless if repeated."""

@@ -17,6 +17,7 @@ from falcongate.upstream.tunnel import Tunnel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from falcongate.config.settings import ServerSettings
     from falcongate.config.websocket import WebSocketSettings
     from falcongate.exchange import Exchange
     from falcongate.upstream.targets import Target
@@ -63,11 +64,15 @@ class _Service:
 
 
 class Tunnels:
-    """At most `most`. `tell` is called for each service with what is new, once a second."""
+    """At most so many as there may be connections. `tell` hears once a second what is new of each service."""
 
-    def __init__(self, settings: WebSocketSettings, *, most: int, tell: Callable[[str, News], None]) -> None:
+    def __init__(
+        self, settings: WebSocketSettings, server: ServerSettings, tell: Callable[[str, News], None]
+    ) -> None:
         self._settings = settings
-        self._most = most
+        self._most = server.max_connections
+        self._stalled_s = server.send_timeout_s
+        self._is_draining = False
         self._tell = tell
         self._all: set[Tunnel] = set()
         self._unproven: dict[Tunnel, Exchange] = {}
@@ -78,8 +83,8 @@ class Tunnels:
         return len(self._all)
 
     def check_room(self) -> None:
-        """Raise Saturated if there is no room for another."""
-        if len(self._all) >= self._most:
+        """Raise Saturated if there is no room for another, or if those that are there are being ended."""
+        if len(self._all) >= self._most or self._is_draining:
             raise Saturated(retry_after_s=_RETRY_AFTER_S)
 
     def begin(self, exchange: Exchange, caller: Channel, service: Channel, target: Target) -> None:
@@ -88,7 +93,10 @@ class Tunnels:
             gevent.spawn(self._look)
         counts = self._services.setdefault(exchange.service, _Service())
         counts.opened += 1
-        tunnel = Tunnel(caller, service, self._settings, traffic=counts.traffic)
+        tunnel = Tunnel(caller, service, self._settings, stalled_s=self._stalled_s, traffic=counts.traffic)
+        if self._is_draining:
+            # It was on its way when the others were told.
+            tunnel.restart_at = monotonic()
         exchange.tunnel = tunnel
         self._all.add(tunnel)
         self._unproven[tunnel] = exchange
@@ -114,13 +122,14 @@ class Tunnels:
     def drain(self, within_s: float) -> None:
         """Tell all callers to come again, not all at once. Does not wait."""
         now = monotonic()
+        self._is_draining = True
         for tunnel in self._all:
             tunnel.restart_at = now + random.random() * within_s * _SPREAD  # noqa: S311  # no secret
 
     def cut(self) -> None:
         """End those that are left, and tell the last."""
         for tunnel in tuple(self._all):
-            tunnel.end()
+            tunnel.cut()
         self._tell_all()
 
     def _look(self) -> None:

@@ -55,17 +55,27 @@ def close_frame(code: int, reason: str = "", *, is_masked: bool) -> bytes:
 class FrameFollower:
     """Follows the frames of one direction by their headers.
 
-    `left` are the bytes of the current frame's payload that are still to come. `messages` counts those
-    that have ended; `close_code` is that of the Close frame, 0 until there is one. A message of more than
-    `max_message_bytes` (0: none is too long) sets `is_too_long`, where the frame begins that is too much.
+    `left` are the bytes of the current frame's payload that are still to come. `frames` counts all that
+    have begun, `messages` those that have ended; `close_code` is that of the Close frame, 0 until there is
+    one. A message of more than `max_message_bytes` (0: none is too long) sets `is_too_long`, where the frame
+    begins that is too much.
     """
 
-    __slots__ = ("_max_message_bytes", "_message_bytes", "close_code", "is_too_long", "left", "messages")
+    __slots__ = (
+        "_max_message_bytes",
+        "_message_bytes",
+        "close_code",
+        "frames",
+        "is_too_long",
+        "left",
+        "messages",
+    )
 
     def __init__(self, max_message_bytes: int = 0) -> None:
         self._max_message_bytes = max_message_bytes
         self._message_bytes = 0
         self.left = 0
+        self.frames = 0
         self.messages = 0
         self.close_code = 0
         self.is_too_long = False
@@ -116,6 +126,7 @@ class FrameFollower:
         elif opcode == _CLOSE and not self.close_code:
             self.close_code = _code_in(data, at + header, length, mask_at if second & 0x80 else None)
         self.left = length
+        self.frames += 1
         return header
 
 

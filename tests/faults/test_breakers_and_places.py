@@ -72,7 +72,7 @@ def kill_owners(site: Site, server: RedisServer, key: str) -> None:
     site.gateway.allow(r"was sent SIGKILL|[Ww]orker exited")
     with server.client() as client:
         owners = client.zrange(key, 0, -1)
-    pids = {int(owner.split(":")[1]) for owner in owners}
+    pids = {int(owner.split(":")[-2]) for owner in owners}
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ class World:
         self.now_ms = 1_000_000
         self.state = MemoryState(lambda: self.now_ms)
         settings = GatewaySettings.model_validate({"concurrency": concurrency})
-        self.rooms = Rooms(settings, self.state, parts=lambda: parts)
+        self.rooms = Rooms(settings, self.state, host="gw-1:1", parts=lambda: parts)
 
     def enter(self, peer: str = "192.0.2.1", service: str = "hr") -> Exchange:
         """One request; raises what it is refused with."""
