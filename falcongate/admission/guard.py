@@ -168,14 +168,12 @@ class Guard:
     def learn(self, news: Breaker) -> None:
         """Take what is told of the breaker, unless something later is known."""
         known = self.breaker
-        if news.generation > known.generation:
-            self._begin(news)
-        elif news.now_s >= known.now_s:
-            if news.generation == known.generation:
+        if news.generation == known.generation:
+            if news.now_s >= known.now_s:
                 self.breaker, self._known_at = news, monotonic()
-            else:
-                # The store has lost its memory: the breaker is younger than what is known of it.
-                self._begin(news)
+        elif news.generation > known.generation or news.now_s >= known.now_s:
+            # A younger one that is told later: the store has lost its memory.
+            self._begin(news)
 
     def hear(self, news: Breaker) -> None:
         """Take what the shared state tells unasked, and go on with it if it could not be asked before.
@@ -256,10 +254,9 @@ class Guard:
 
     def _try(self, exchange: Exchange, now: float) -> None:
         """Ask for the place of a probe, unless there will be none."""
-        if now < self._ask_from or self._asking >= self._rules.probes:
-            raise self._refusal(now)
         was_alone = self.is_alone
-        if exchange.waited_in_vain and not was_alone:
+        needs_no_more = now < self._ask_from or self._asking >= self._rules.probes
+        if needs_no_more or (exchange.waited_in_vain and not was_alone):
             raise self._refusal(now)
         probe = ProbeInFlight(self)
         granted = False

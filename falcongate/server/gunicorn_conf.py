@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _MAX_WORKERS_UNASKED: Final = 4
 _MAX_GUNICORN_REQUEST_LINE: Final = 8_190
 _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+# Made in the master: made after the fork, each worker would be a host of its own.
+_OF_THIS_MASTER: Final = secrets.token_hex(3)
 
 
 def gunicorn_settings() -> dict[str, Any]:
@@ -121,7 +123,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     _retired(server).forget_in_child()
     # Limits are divided among them while the shared state is away.
     set_in_environment("WEB_CONCURRENCY", str(server.num_workers))
-    set_in_environment(MASTER, _name_of_master())
+    set_in_environment(MASTER, f"{server.pid}-{_OF_THIS_MASTER}")
     # Only for workers: the master, when it reads the configuration anew, must not take it for an answer.
     if url := _own_redis().url:
         set_in_environment(OWN_REDIS, url)
@@ -151,11 +153,6 @@ def on_exit(server: Arbiter) -> None:
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     os._exit(0)
-
-
-@cache
-def _name_of_master() -> str:
-    return f"{os.getpid()}-{secrets.token_hex(3)}"
 
 
 @cache

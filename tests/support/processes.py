@@ -81,7 +81,10 @@ def _render_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[s
 
 
 class GatewayProcess:
-    """One gunicorn master with its workers, on a listening socket that the test made."""
+    """One gunicorn master with its workers, on a listening socket that the test made.
+
+    `pid` is the master's; a `launcher` is a command that has it as its only child.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class GatewayProcess:
         kind: str = "falcongate",
         environ: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        launcher: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
         self.kind = kind
@@ -107,20 +111,22 @@ class GatewayProcess:
         # The socket exists before the process does: no other test can take its port in between.
         with listen(backlog=2048) as listener:
             self.address: tuple[str, int] = listener.getsockname()
-            command = [sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.py"]
+            command = [*launcher, sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.py"]
             command += ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]
             command += ["--worker-class", "gevent"] if kind == "gevent" else []
             self._process = self._spawn(
                 [*command, *arguments, "falcongate.wsgi:app"], env | dict(environ or {}), listener
             )
         self._wait_until_ready()
+        if launcher:
+            (self.pid,) = self.children()
         self.workers = until(lambda: self._children_if(workers), f"{workers} workers run")
 
     def _spawn(
         self, command: list[str], env: Mapping[str, str], listener: socket.socket
     ) -> subprocess.Popen[bytes]:
         with self._file("stdout").open("wb") as out, self._file("stderr").open("wb") as err:
-            return subprocess.Popen(  # noqa: S603 - our own command
+            process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 cwd=ROOT,
                 env=env,
@@ -130,6 +136,8 @@ class GatewayProcess:
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,
             )
+        self.pid = process.pid
+        return process
 
     def _file(self, stream: str) -> Path:
         return self.directory / f"{stream}.log"
@@ -150,11 +158,6 @@ class GatewayProcess:
                 return caller.answer(within_s=2).status == 200
         except (OSError, WireError):
             return False
-
-    @property
-    def pid(self) -> int:
-        """The master's process id."""
-        return self._process.pid
 
     def children(self) -> list[int]:
         """Process ids of the workers that run now."""
@@ -260,7 +263,7 @@ class GatewayProcess:
         try:
             if self.is_running():
                 self.check()
-                self._process.send_signal(signal.SIGTERM)
+                self.signal(signal.SIGTERM)
                 self.wait(within_s=within_s)
         except subprocess.TimeoutExpired:
             raise GatewayFailed(f"still there {within_s} s after SIGTERM\n{self.stderr()[-4000:]}") from None
@@ -272,7 +275,7 @@ class GatewayProcess:
     def kill(self) -> None:
         """End every process of it, however it is; harmless if it is gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
 
 

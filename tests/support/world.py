@@ -40,6 +40,8 @@ class Plan:
     kind: str = "falcongate"
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    launcher: tuple[str, ...] = ()
+    """A command that starts gunicorn as its only child."""
 
 
 @dataclass
@@ -74,6 +76,7 @@ def running(plan: Plan, directory: Path) -> Iterator[Site]:
             kind=plan.kind,
             arguments=plan.arguments,
             environ=plan.environ,
+            launcher=plan.launcher,
         )
         stack.callback(gateway.stop)
         yield Site(gateway, honest, scripted[::-1])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.callers import Caller, request_bytes
-from tests.support.hosts import ask, hosts, plan_on
+from tests.support.hosts import ask, health, hosts, know_each_other, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
@@ -19,6 +22,15 @@ from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 KEY = "falcongate:1:lease:{it:moody}"
+IN_A_CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+"""Processes are numbered anew from 1, and the host's name stays what it is."""
+
+
+def can_contain() -> bool:
+    """Whether this user may make such a thing."""
+    if shutil.which(IN_A_CONTAINER[0]) is None:
+        return False
+    return subprocess.run([*IN_A_CONTAINER, "true"], capture_output=True, check=False).returncode == 0  # noqa: S603  # our own command
 
 
 @pytest.fixture
@@ -73,6 +85,49 @@ def test_never_more_than_the_limit_are_in_flight_on_both_hosts(
         assert refused.get("Retry-After") == "1"
         until(lambda: taken(server) == 0, "all places are given back")
         assert ask(sites[1], "/api/moody/x").status == 200
+
+
+def numbers_of(site: Site) -> list[str]:
+    """Under which numbers its workers know themselves."""
+    statuses = [Path(f"/proc/{pid}/status").read_text("ascii") for pid in site.gateway.workers]
+    return [line.split()[-1] for text in statuses for line in text.splitlines() if line.startswith("NSpid:")]
+
+
+def assert_never_more(sites: list[Site], moody: Moody, limit: int) -> None:
+    """Send many at once through all hosts: so many are let through, and no more."""
+    moody.hold()
+    with ThreadPoolExecutor(32) as callers:
+        waiting = [callers.submit(ask, sites[number % len(sites)], "/api/moody/x") for number in range(32)]
+        until(lambda: sum(each.done() for each in waiting) >= 32 - limit, "all others are refused")
+        moody.let_go()
+        assert Counter(each.result().status for each in waiting) == {200: limit, 503: 32 - limit}
+    assert moody.most == limit
+
+
+def test_two_hosts_of_one_name_are_two_and_their_workers_none(
+    server: RedisServer, tmp_path: Path, moody: Moody
+) -> None:
+    plan = plan_for(server, moody, limit=4)
+    with hosts(tmp_path, plan, plan) as sites:
+        know_each_other(sites)
+        known = {tuple(health(site)["hosts"]) for site in sites * 12}
+        assert len(known) == 1
+        names = [name.rpartition(":") for name in known.pop()]
+        assert len({machine for machine, _, _ in names}) == 1
+        masters = {int(master.partition("-")[0]) for _, _, master in names}
+        assert masters == {site.gateway.pid for site in sites}
+
+
+@pytest.mark.skipif(not can_contain(), reason="processes cannot be numbered anew here")
+def test_two_hosts_whose_names_and_process_numbers_are_the_same_keep_one_limit(
+    server: RedisServer, tmp_path: Path, moody: Moody
+) -> None:
+    plan = replace(plan_for(server, moody, limit=4), launcher=IN_A_CONTAINER)
+    with hosts(tmp_path, plan, plan) as sites:
+        know_each_other(sites)
+        assert numbers_of(sites[0]) == numbers_of(sites[1])
+        assert_never_more(sites, moody, 4)
+        until(lambda: taken(server) == 0, "all places are given back")
 
 
 def test_each_caller_has_places_of_its_own(server: RedisServer, tmp_path: Path, moody: Moody) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.callers import Caller
-from tests.support.hosts import ask, hosts, plan_on, redis_of
+from tests.support.hosts import ask, health, hosts, know_each_other, plan_on, redis_of
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
 from tests.support.upstreams import refusing_port
@@ -46,6 +46,8 @@ def test_never_more_than_the_limit_passes_through_two_hosts(
     asked = limit + 300
     plan = plan_on(server.url, budget_ms=2_000, limits={"api": {"rate": f"{limit}/m"}})
     with hosts(tmp_path, plan, plan) as sites:
+        know_each_other(sites)
+        assert len(set(health(sites[0])["hosts"])) == 2
 
         def status(number: int) -> int:
             return ask(sites[number % 2]).status
