@@ -18,14 +18,27 @@ class World:
     def __init__(self, concurrency: dict[str, object], *, parts: int = 1) -> None:
         self.now_ms = 1_000_000
         self.state = MemoryState(lambda: self.now_ms)
-        settings = GatewaySettings.model_validate({"concurrency": concurrency})
-        self.rooms = Rooms(settings, self.state, host="gw-1:1", parts=lambda: parts)
+        self.asked = 0
+        ask = self.state.lease
 
-    def enter(self, peer: str = "192.0.2.1", service: str = "hr") -> Exchange:
+        def lease(key: str, *, limit: int, owner: str, ttl_s: float) -> object:
+            self.asked += 1
+            return ask(key, limit=limit, owner=owner, ttl_s=ttl_s)
+
+        self.state.lease = lease  # type: ignore[method-assign,assignment]
+        self._parts = parts
+        self._settings = GatewaySettings.model_validate({"concurrency": concurrency})
+        self.rooms = self.on_host("gw-1:17-3fa9c2")
+
+    def on_host(self, name: str) -> Rooms:
+        """The rooms of a worker of that host."""
+        return Rooms(self._settings, self.state, host=name, parts=lambda: self._parts)
+
+    def enter(self, peer: str = "192.0.2.1", service: str = "hr", *, rooms: Rooms | None = None) -> Exchange:
         """One request; raises what it is refused with."""
         exchange = make_exchange(peer=peer, path=f"/api/{service}/x")
         exchange.route_match = make_match(make_route(service))
-        self.rooms.enter(exchange)
+        (rooms or self.rooms).enter(exchange)
         return exchange
 
 
@@ -118,4 +131,43 @@ def test_without_the_shared_state_an_open_limit_lets_all_pass_and_a_closed_one_n
     world = World({"it": {"limit": 1, "on_store_failure": "closed"}})
     world.state.fault = Fault.AWAY
     with pytest.raises(LimitsUnknown):
+        world.enter()
+
+
+def test_workers_of_one_number_on_two_hosts_take_places_of_their_own() -> None:
+    world = World({"it": {"limit": 2}})
+    other = world.on_host("gw-1:17-b01dfa")
+    here = world.enter()
+    world.enter(rooms=other)
+    for rooms in (world.rooms, other):
+        with pytest.raises(ServiceFull):
+            world.enter(rooms=rooms)
+    leave(here)
+    world.enter(rooms=other)
+    with pytest.raises(ServiceFull):
+        world.enter()
+
+
+def test_who_has_waited_for_one_place_in_vain_does_not_wait_for_another() -> None:
+    world = World({"it": {"limit": 4}, "each": {"limit": 4, "key": "caller_address"}})
+    world.enter()
+    assert world.asked == 2
+    world.state.fault = Fault.SLOW
+    exchange = world.enter()
+    assert world.asked == 3
+    assert exchange.waited_in_vain
+    world.state.fault = None
+    assert not world.enter().waited_in_vain
+    assert world.asked == 5
+
+
+def test_who_has_waited_for_limits_in_vain_does_not_wait_for_places() -> None:
+    world = World({"it": {"limit": 1}})
+    exchange = make_exchange(path="/api/hr/x")
+    exchange.route_match = make_match(make_route("hr"))
+    exchange.waited_in_vain = True
+    world.rooms.enter(exchange)
+    assert world.asked == 0
+    with pytest.raises(ServiceFull):
+        world.state.fault = Fault.AWAY
         world.enter()

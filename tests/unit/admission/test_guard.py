@@ -7,12 +7,15 @@ import pytest
 
 from falcongate.admission import guard as guard_module
 from falcongate.admission.guard import Guard
+from falcongate.admission.limits import Limits
+from falcongate.admission.probe import ProbeInFlight
 from falcongate.config.breaker import BreakerSettings
+from falcongate.config.settings import GatewaySettings
 from falcongate.errors import Stage
 from falcongate.exchange import Exchange
 from falcongate.refusals import CircuitOpen, ServiceDisabled
 from falcongate.state.memory_store import Fault, MemoryState
-from tests.unit.making import make_exchange
+from tests.unit.making import make_exchange, make_match, make_route
 
 
 class World:
@@ -199,6 +202,54 @@ def test_without_the_shared_state_each_worker_goes_on_from_what_it_knew(world: W
     one.hear(world.state.snapshot(["hr"])["hr"])
     assert not one.is_alone
     assert one.is_clear
+
+
+def test_who_has_waited_for_a_probe_in_vain_waits_for_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Limits come next, and other breakers before them."""
+    one, other = world.guard("gw-1"), world.guard("gw-2")
+    fail(one, 2)
+    world.now_s += 10
+    world.state.fault = Fault.AWAY
+    exchange = begin(one)
+    assert exchange.probe is not None
+    assert exchange.waited_in_vain
+    assert not other.is_alone
+    with pytest.raises(CircuitOpen):
+        other.admit(exchange)
+    assert not other.is_alone, "it was not asked for"
+
+    asked: list[object] = []
+    monkeypatch.setattr(world.state, "charge", asked.append)
+    settings = GatewaySettings.model_validate({"limits": {"api": {"rate": "9/m"}}})
+    exchange.route_match = make_match(make_route())
+    Limits(settings, world.state, parts=lambda: 1).admit(exchange)
+    assert asked == []
+
+
+def test_who_asks_in_vain_no_more_has_waited_for_nothing(world: World) -> None:
+    guard = world.guard()
+    world.state.fault = Fault.AWAY
+    fail(guard, 2)
+    world.now_s += 10
+    exchange = begin(guard)
+    assert exchange.probe is not None
+    assert not exchange.waited_in_vain
+
+
+def test_the_place_of_a_probe_is_taken_in_the_name_of_its_host(world: World) -> None:
+    guards = [world.guard(host, probes=2) for host in ("gw-1:17-3fa9c2", "gw-1:17-b01dfa")]
+    fail(guards[0], 2)
+    world.now_s += 10
+    owners = [probe.owner for probe in map(_probe_of, guards)]
+    assert [owner.rsplit(":", 2)[0] for owner in owners] == ["gw-1:17-3fa9c2", "gw-1:17-b01dfa"]
+
+
+def _probe_of(guard: Guard) -> ProbeInFlight:
+    probe = begin(guard).probe
+    assert isinstance(probe, ProbeInFlight)
+    return probe
 
 
 def test_what_was_open_stays_open_without_the_shared_state(world: World) -> None:

@@ -29,10 +29,16 @@ class World:
         made = GatewaySettings.model_validate({"limits": limits, **settings})
         self.limits = Limits(made, self.state, parts=lambda: parts)
         self.exchange = make_exchange()
+        self.passed_s = 0.0
+        self.waited_in_vain = False
 
-    def ask(self, peer: str = "192.0.2.1", service: str = "hr") -> Receipt:
-        """One request; raises what it is refused with."""
-        self.exchange = make_exchange(peer=peer)
+    def ask(
+        self, peer: str = "192.0.2.1", service: str = "hr", *, method: str = "GET", tenant: str = ""
+    ) -> Receipt:
+        """One request, `passed_s` after now; raises what it is refused with."""
+        self.exchange = make_exchange(*([f"X-Tenant: {tenant}"] if tenant else []), peer=peer, method=method)
+        self.exchange.started += self.passed_s
+        self.exchange.waited_in_vain = self.waited_in_vain
         self.exchange.route_match = make_match(make_route(service))
         self.exchange.path = f"/api/{service}/x"
         return self.limits.admit(self.exchange)
@@ -74,16 +80,81 @@ def test_a_refusal_says_which_limits_and_when() -> None:
     assert b'"api-60s";r=0;t=66, "wide-60s";r=99' in world.exchange.limit_lines
 
 
+def told(world: World) -> list[str]:
+    """What the fields of the last answer say of what is left."""
+    lines = world.exchange.limit_lines.decode().split("\r\n")
+    return [part for line in lines if line.startswith("RateLimit: ") for part in line[11:].split(", ")]
+
+
+def reset_of(world: World) -> int:
+    """The only `t` of the last answer."""
+    (field,) = told(world)
+    return int(field.partition(";t=")[2])
+
+
 def test_who_is_known_to_be_over_is_refused_without_asking() -> None:
     world = World({"api": {"rate": "1/m"}})
     world.admitted(2)
-    lines = world.exchange.limit_lines
     asked = world.asked
     assert world.admitted(50) == 0
     assert world.asked == asked
-    assert world.exchange.limit_lines == lines
     assert world.exchange.refused_by == ("api",)
+    assert told(world) == ['"api-60s";r=0;t=66']
     assert world.admitted(1, "192.0.2.2") == 1
+
+
+def test_who_is_refused_from_memory_is_told_how_time_passes() -> None:
+    world = World({"api": {"rate": "1/m"}})
+    world.admitted(2)
+    for passed_s, left_s in ((0, 66), (6, 60), (30, 36), (65.5, 1)):
+        world.passed_s = passed_s
+        with pytest.raises(LimitReached) as refused:
+            world.ask()
+        assert left_s <= reset_of(world) <= left_s + 1, "of the clock's time some passes here"
+        assert reset_of(world) <= (refused.value.retry_after_s or 0)
+    asked = world.asked
+    world.passed_s = 67
+    world.now_ms += 67_000
+    world.ask()
+    assert world.asked == asked + 1
+
+
+def test_who_is_refused_from_memory_is_told_the_policies_of_this_request_and_no_others() -> None:
+    """One limit is used up; a request of another method has a limit beside it that knows nothing of it."""
+    limits = {
+        "each": {"rate": "1/m"},
+        "reading": {"rate": "50/m", "methods": ["GET"]},
+        "writing": {"rate": "9/h", "methods": ["POST"]},
+    }
+    world = World(limits)
+    world.ask()
+    with pytest.raises(LimitReached):
+        world.ask()
+    assert [field.partition(";")[0] for field in told(world)] == ['"each-60s"', '"reading-60s"']
+    asked = world.asked
+    with pytest.raises(LimitReached) as refused:
+        world.ask(method="POST")
+    assert world.asked == asked
+    assert refused.value.policies == ("each",)
+    assert told(world) == ['"each-60s";r=0;t=66']
+    policies = world.exchange.limit_lines.decode().split("\r\n")[0]
+    assert policies == 'RateLimit-Policy: "each-60s";q=1;w=60, "writing-3600s";q=9;w=3600'
+
+
+def test_of_several_windows_only_those_are_told_that_are_known_to_be_used_up() -> None:
+    world = World({"api": {"rate": ["1/m", "2/h"]}, "tenant": {"rate": "1/h", "key": "header:X-Tenant"}})
+    world.ask(tenant="a")
+    for _ in range(2):
+        with pytest.raises(LimitReached) as refused:
+            world.ask(tenant="a")
+        assert refused.value.policies == ("api", "tenant")
+        assert refused.value.retry_after_s == 3_900
+    assert told(world) == ['"api-60s";r=0;t=66', '"tenant-3600s";r=0;t=3900']
+    with pytest.raises(LimitReached) as refused:
+        world.ask(tenant="b")
+    assert refused.value.policies == ("api",)
+    assert refused.value.retry_after_s == 66
+    assert told(world) == ['"api-60s";r=0;t=66']
 
 
 def test_what_came_to_nothing_is_given_back() -> None:
@@ -111,6 +182,18 @@ def test_shadow_counts_and_tells_and_refuses_nothing() -> None:
     assert b"new" not in world.exchange.limit_lines
     with pytest.raises(LimitReached):
         world.ask()
+
+
+def test_who_has_waited_for_a_probe_in_vain_does_not_wait_for_limits() -> None:
+    world = World({"api": {"rate": "100/m"}}, parts=50)
+    world.waited_in_vain = True
+    assert world.admitted(3) == 2
+    assert world.asked == 0
+    world.waited_in_vain = False
+    world.state.fault = Fault.SLOW
+    world.ask("192.0.2.2")
+    assert world.asked == 1
+    assert world.exchange.waited_in_vain
 
 
 class TestWithoutTheSharedState:
