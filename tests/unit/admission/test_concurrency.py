@@ -168,6 +168,6 @@ def test_who_has_waited_for_limits_in_vain_does_not_wait_for_places() -> None:
     exchange.waited_in_vain = True
     world.rooms.enter(exchange)
     assert world.asked == 0
+    world.state.fault = Fault.AWAY
     with pytest.raises(ServiceFull):
-        world.state.fault = Fault.AWAY
         world.enter()
