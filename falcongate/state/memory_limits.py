@@ -79,12 +79,14 @@ class _Look:
 
 
 class MemoryLimits:
-    """Sliding windows of some 100,000 callers at most: those that end soonest go first. Never waits.
+    """Sliding windows of callers. Never waits; `now_ms` is the store's time, `SharedState` says the rest.
 
-    `now_ms` is the store's time; `SharedState` says the rest.
+    When it looks through them it keeps `most`: those that end soonest go first. Until it looks again there
+    may be a quarter more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._counts: dict[str, _Counts] = {}
         self._until_sweep = _SWEEP_EVERY
 
@@ -127,9 +129,9 @@ class MemoryLimits:
         self._until_sweep -= 1
         if self._until_sweep <= 0:
             living = [(key, counts) for key, counts in self._counts.items() if counts.expires_ms > now_ms]
-            if len(living) > _MOST:
+            if len(living) > self._most:
                 living.sort(key=lambda entry: entry[1].expires_ms)
-                del living[:-_MOST]
+                del living[: -self._most]
             self._counts = dict(living)
             # PERF: the more there are, the more seldom they are looked through.
             self._until_sweep = max(_SWEEP_EVERY, len(living) // 4)

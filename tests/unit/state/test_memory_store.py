@@ -3,7 +3,7 @@
 import pytest
 
 from falcongate.errors import StoreAway
-from falcongate.state.memory_limits import MemoryLimits
+from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.store import Charge, Window
 
@@ -68,3 +68,32 @@ def test_windows_of_callers_who_have_gone_are_forgotten() -> None:
         limits.charge([Charge(ONE, str(number))], 100_000 * number)
 
     assert len(limits._counts) <= 1_000  # noqa: SLF001  # what it holds cannot be seen from outside
+
+
+def test_it_keeps_no_more_callers_than_it_may_and_forgets_those_who_end_soonest() -> None:
+    limits = MemoryLimits(most=2_000)
+    soon, late = (Window(name, limit=1, length_s=length_s) for name, length_s in (("s", 60), ("l", 3_600)))
+    for number in range(10_000):
+        limits.charge([Charge(soon, f"soon-{number}")], number)
+        if number < 1_500:
+            limits.charge([Charge(late, f"late-{number}")], number)
+        assert len(limits._counts) <= 2_000 + 1_000  # noqa: SLF001  # it cannot be seen from outside
+
+    assert not any(
+        limits.charge([Charge(late, f"late-{number}")], 10_000).admitted for number in range(1_500)
+    )
+    assert limits.charge([Charge(soon, "soon-0")], 10_000).admitted, "it was forgotten"
+    assert not limits.charge([Charge(soon, "soon-9999")], 10_000).admitted
+
+
+def test_places_that_nobody_holds_leave_nothing_behind() -> None:
+    leases = MemoryLeases()
+    for number in range(100):
+        assert leases.lease(f"it:{number}", limit=1, owner="a", ends_ms=10, now_ms=0).granted
+        assert not leases.lease(f"none:{number}", limit=0, owner="a", ends_ms=10, now_ms=0).granted
+        leases.release(f"none:{number}", owner="a")
+        leases.release(f"it:{number}", owner="b")
+        assert not leases.lease(f"it:{number}", limit=1, owner="b", ends_ms=10, now_ms=0).granted
+        leases.release(f"it:{number}", owner="a")
+
+    assert leases._leases == {}  # noqa: SLF001  # what it holds cannot be seen from outside
