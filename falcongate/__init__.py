@@ -20,7 +20,8 @@ with the folder.
     state       what all workers and hosts share
     telemetry   told by all, knows none
     config      what the operator says
-    refusals    why a request is not forwarded, as values
+    denials     who may not: refusals of callers, as values
+    refusals    why else a request is not forwarded, as values
     errors      what can go wrong, as values
     wire        bytes on a socket, towards callers and services alike
 """

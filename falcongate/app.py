@@ -14,6 +14,7 @@ from gevent import monkey
 from pydantic import SecretStr
 
 from falcongate import __version__
+from falcongate.admission.access import Access
 from falcongate.admission.breaker import Breakers
 from falcongate.admission.concurrency import Rooms
 from falcongate.admission.limits import Limits
@@ -121,6 +122,7 @@ class Gateway(Context):
         proxy = Proxy(
             routes,
             self._forwarder,
+            access=Access(self.settings, ()),
             socket_io=SocketIo(self._forwarder, Sessions(shared)),
             handshakes=handshakes,
             breakers=breakers,

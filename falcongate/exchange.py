@@ -6,7 +6,8 @@ Slots and nothing else. Who fills them: `middleware/context.py` opens and closes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from falcongate.wire.fields import block_of_environ
 
@@ -64,6 +65,25 @@ class Places(Protocol):
         """Give all back. Harmless if repeated; does not wait."""
 
 
+class Caller(NamedTuple):
+    """Who sent a request, as a credential has proven it.
+
+    `name` is whose credential it is: the subject of a token or certificate, the id of an API key. `issuer`
+    is the issuer of a token, by its name in the settings, and `claims` are the token's. `ends_at` is when
+    the credential ends, monotonic seconds. `headers` are the lines that tell services of the caller, with
+    their line breaks. `services` are those that it may ask, None for all; `rates` are limits of its own.
+    """
+
+    kind: Literal["token", "api_key", "certificate"]
+    name: str
+    issuer: str = ""
+    claims: Mapping[str, object] = MappingProxyType({})
+    ends_at: float = float("inf")
+    headers: bytes = b""
+    services: frozenset[str] | None = None
+    rates: tuple[str, ...] = ()
+
+
 class Tunnel(Protocol):
     """A WebSocket that the exchange has become."""
 
@@ -75,25 +95,25 @@ class Exchange:
 
     Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the address
     after trusted proxies, `peer_address` that of the socket. `route_match` is None until a service is
-    found. `claims` are those of a token that was checked. `limit_lines` are the header lines that say what
-    is left of limits; `refused_by` and `would_refuse` name those that refused it, or would have if they did
-    not only watch. `refusal` was decided before there was anybody to answer it. `status` is what the caller
-    was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe` if it tries a
-    service that failed; targets in `shut_targets` are not to be tried, and with a `pinned_target` no other
-    than that one. What `is_once` is not repeated if it may have arrived. `places` are its own among those of
-    requests at the same time. `failed_at` is how far the last attempt had come when it failed through its
-    service, None if it did not; `failed_targets` are those of all such attempts. `waited_in_vain` says that
-    the shared state did not answer in time, and need not be asked again. `tunnel` is what it has become,
-    `on_tunnel_proven` is called when that has lasted for a while or has ended, `on_tunnel_end` when it has
-    ended.
+    found. `caller` is who sent it, None while nobody has proven that. `limit_lines` are the header lines
+    that say what is left of limits; `refused_by` and `would_refuse` name those that refused it, or would
+    have if they did not only watch. `refusal` was decided before there was anybody to answer it. `status`
+    is what the caller was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe`
+    if it tries a service that failed; targets in `shut_targets` are not to be tried, and with a
+    `pinned_target` no other than that one. What `is_once` is not repeated if it may have arrived. `places`
+    are its own among those of requests at the same time. `failed_at` is how far the last attempt had come
+    when it failed through its service, None if it did not; `failed_targets` are those of all such attempts.
+    `waited_in_vain` says that the shared state did not answer in time, and need not be asked again.
+    `tunnel` is what it has become, `on_tunnel_proven` is called when that has lasted for a while or has
+    ended, `on_tunnel_end` when it has ended.
     """
 
     __slots__ = (
         "attempts",
         "block",
+        "caller",
         "caller_address",
         "caller_channel",
-        "claims",
         "ended",
         "environ",
         "failed_at",
@@ -164,7 +184,7 @@ class Exchange:
         self.is_once = self.waited_in_vain = False
         self.failed_at: Stage | None = None
         self.failed_targets: tuple[str, ...] = ()
-        self.claims: Mapping[str, object] | None = None
+        self.caller: Caller | None = None
         self.limit_lines = b""
         self.refused_by: tuple[str, ...] = ()
         self.would_refuse: tuple[str, ...] = ()

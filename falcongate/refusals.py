@@ -1,4 +1,4 @@
-"""Why a request is not forwarded: every refusal, with what its caller is told.
+"""Why a request is not forwarded: every refusal but denials, with what its caller is told.
 
 By status. What each field means stands at GatewayError.
 """
@@ -53,39 +53,6 @@ class SessionUnknown(Refusal):
     def __init__(self) -> None:
         super().__init__()
         self.members = {"code": 1, "message": "Session ID unknown"}
-
-
-class Unauthorized(Refusal):
-    """No credentials, or wrong ones, where some are needed (RFC 9110, 15.5.2)."""
-
-    status = 401
-    problem = "unauthorized"
-    title = "Credentials are needed"
-    suggestion = "Send a valid token as Authorization: Bearer."
-    detail = "The request has no valid credentials."
-
-    def __init__(self) -> None:
-        super().__init__(headers=(("WWW-Authenticate", 'Bearer realm="falcongate"'),))
-
-
-class Forbidden(Refusal):
-    """Not for this caller, whatever credentials it has."""
-
-    status = 403
-    problem = "forbidden"
-    title = "Not allowed"
-    suggestion = "Ask from the gateway's own machine, or have its operator set FALCONGATE_ADMIN_TOKEN."
-    detail = "This is only for those who operate the gateway."
-
-
-class OriginNotAllowed(Refusal):
-    """A page of this origin may not open a WebSocket here."""
-
-    status = 403
-    problem = "origin-not-allowed"
-    title = "Not from this page"
-    suggestion = "Have the page's origin added to cors.origins."
-    detail = "A page of this origin may not open a WebSocket here."
 
 
 class NoSuchBreaker(Refusal):

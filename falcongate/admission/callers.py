@@ -60,7 +60,7 @@ def _address(exchange: Exchange) -> str:
 
 def _claim_reader(name: str) -> Reader:
     def read(exchange: Exchange) -> str:
-        value = (exchange.claims or {}).get(name)
+        value = exchange.caller.claims.get(name) if exchange.caller else None
         if not isinstance(value, str | int) or value == "":
             return _address(exchange)
         return f"claim:{name}:{_short(str(value))}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
-from falcongate.admission.policies import Scope, Selection
+from falcongate.admission.policies import PolicyScope, Selection
 from falcongate.errors import StoreAway
 from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
 
@@ -34,7 +34,7 @@ class Room(NamedTuple):
     """One named concurrency limit. `is_of_callers` if it counts them and not what they ask for."""
 
     name: str
-    scope: Scope
+    scope: PolicyScope
     limit: int
     lease_s: float
     is_of_callers: bool
@@ -179,4 +179,4 @@ def rooms_of(settings: GatewaySettings) -> Selection[Room, tuple[Room, ...]]:
 
 def _room(name: str, settings: ConcurrencySettings) -> Room:
     is_of_callers = not _NOBODY_S_KEYS.issuperset(settings.key)
-    return Room(name, Scope(settings), settings.limit, settings.lease_s, is_of_callers)
+    return Room(name, PolicyScope(settings), settings.limit, settings.lease_s, is_of_callers)

@@ -17,7 +17,7 @@ from falcongate.state.store import Charge, Charges, Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from falcongate.config.policies import LimitSettings, PolicySettings
+    from falcongate.config.policies import LimitSettings, PolicySettings, ScopeSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
 
@@ -35,21 +35,14 @@ _MAX_KNOWN_PATH_LENGTH: Final = 256
 
 
 class Scope:
-    """Which requests a policy is for, and whom it counts.
+    """Which requests a rule is for."""
 
-    `caller_of` tells whom a request is counted for; `without_store` is what becomes of it while the
-    shared state is away.
-    """
+    __slots__ = ("_paths", "_settings", "is_shadow")
 
-    __slots__ = ("_paths", "_settings", "caller_of", "is_shadow", "without_store")
-
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: ScopeSettings) -> None:
         self._settings = settings
         self._paths = compile_patterns(settings.paths)
-        self.caller_of = reader_of(settings.key)
         self.is_shadow = settings.mode == "shadow"
-        # What only counts must not refuse because it cannot count.
-        self.without_store = "open" if self.is_shadow else settings.on_store_failure
 
     def covers(self, service: str, method: str, path: str) -> bool:
         """Whether it is for such a request. What is for no service is so only for those who name its path."""
@@ -63,6 +56,22 @@ class Scope:
         )
 
 
+class PolicyScope(Scope):
+    """Which requests a policy is for, and whom it counts.
+
+    `caller_of` tells whom a request is counted for; `without_store` is what becomes of it while the
+    shared state is away.
+    """
+
+    __slots__ = ("caller_of", "without_store")
+
+    def __init__(self, settings: PolicySettings) -> None:
+        super().__init__(settings)
+        self.caller_of = reader_of(settings.key)
+        # What only counts must not refuse because it cannot count.
+        self.without_store = "open" if self.is_shadow else settings.on_store_failure
+
+
 class Policy:
     """One named limit. `windows` hold all at once; a request is charged `cost` in each."""
 
@@ -70,7 +79,7 @@ class Policy:
 
     def __init__(self, name: str, settings: LimitSettings) -> None:
         self.name = name
-        self.scope = Scope(settings)
+        self.scope = PolicyScope(settings)
         self.cost = settings.cost
         self.windows = tuple(_windows_of(name, settings))
 

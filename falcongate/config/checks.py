@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import parse_rate
-from falcongate.config.settings import TlsSettings
+from falcongate.config.tls import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -67,13 +67,8 @@ OnStoreFailure = Literal["share", "open", "closed"]
 Mode = Literal["enforce", "shadow"]
 
 
-class PolicySettings(Settings):
-    """Which requests a policy is for, whom it counts, and what it does without Redis."""
-
-    key: CallerKey = ("caller_address",)
-    """Who shares one count: `caller_address` (IPv6 by /64), `claim:NAME` of a token that was checked,
-    `api_key` (the header X-API-Key), `header:NAME`, `service`, `route`, `global`, or a list of these for
-    their combinations. A request that lacks one of them is counted by its address in its place."""
+class ScopeSettings(Settings):
+    """Which requests a rule is for, and whether it only watches."""
 
     services: tuple[ServiceName, ...] = ()
     """Services it is for. Empty: all."""
@@ -85,7 +80,16 @@ class PolicySettings(Settings):
     """Paths it is for, `*` for one segment and a final `**` for any rest. Empty: all."""
 
     mode: Mode = "enforce"
-    """`shadow` counts and reports what it would have refused, and refuses nothing."""
+    """`shadow` reports what it would have refused, and refuses nothing."""
+
+
+class PolicySettings(ScopeSettings):
+    """Whom a policy counts, and what it does without Redis."""
+
+    key: CallerKey = ("caller_address",)
+    """Who shares one count: `caller_address` (IPv6 by /64), `claim:NAME` of a token that was checked,
+    `api_key` (the header X-API-Key), `header:NAME`, `service`, `route`, `global`, or a list of these for
+    their combinations. A request that lacks one of them is counted by its address in its place."""
 
     on_store_failure: OnStoreFailure = "share"
     """Without Redis: `share` gives each host its part of the limit, `open` lets all pass, `closed` none."""

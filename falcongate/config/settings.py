@@ -12,16 +12,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from falcongate.config.access import AccessSettings  # noqa: TC001  # pydantic needs it
+from falcongate.config.admin import AdminSettings
 from falcongate.config.breaker import BreakerSettings
+from falcongate.config.identity import IssuerSettings, TokenSettings
 from falcongate.config.model import Settings
 from falcongate.config.policies import ConcurrencySettings, LimitSettings  # noqa: TC001  # pydantic needs it
 from falcongate.config.redis import RedisSettings
+from falcongate.config.tls import CallerTlsSettings, TlsSettings
 from falcongate.config.values import (
     Cidr,
     EmptyIsUnset,
     Endpoint,
     FieldValue,
-    HostName,
     Method,
     NotBoolean,
     Origin,
@@ -78,30 +81,13 @@ class ServerSettings(Settings):
     """How many proxies stand in front, whatever their addresses; an alternative to `trusted_proxies`.
     Their `X-Forwarded-Host` is not believed: platforms' routers pass on what callers made up."""
 
+    tls: CallerTlsSettings = CallerTlsSettings()
+
     @model_validator(mode="after")
     def _one_way_to_trust(self) -> ServerSettings:
         if self.trusted_proxies and self.trusted_hops:
             raise ValueError("set trusted_proxies or trusted_hops, not both")
         return self
-
-
-class TlsSettings(Settings):
-    """How a service's certificate is checked, and ours shown to it."""
-
-    ca_file: Annotated[str | None, EmptyIsUnset] = None
-    """PEM file of the authorities to trust. Unset: the system's."""
-
-    cert_file: Annotated[str | None, EmptyIsUnset] = None
-    """PEM file of the client certificate shown to the service. Unset: none."""
-
-    key_file: Annotated[str | None, EmptyIsUnset] = None
-    """PEM file of its private key. Unset: the key is in `cert_file`."""
-
-    server_name: Annotated[HostName | None, EmptyIsUnset] = None
-    """Name expected in the certificate and sent as SNI. Unset: the host in the URL."""
-
-    insecure_skip_verify: bool = False
-    """Accept any certificate. Anyone between can then read and change everything."""
 
 
 class ServiceSettings(Settings):
@@ -257,6 +243,14 @@ class GatewaySettings(Settings):
     redis: RedisSettings = RedisSettings()
     websocket: WebSocketSettings = WebSocketSettings()
     breaker: BreakerSettings = BreakerSettings()
+    tokens: TokenSettings = TokenSettings()
+    admin: AdminSettings = AdminSettings()
+
+    issuers: dict[ServiceName, IssuerSettings] = {}  # noqa: RUF012  # pydantic copies it
+    """Who signs tokens, by name."""
+
+    access: dict[ServiceName, AccessSettings] = {}  # noqa: RUF012  # pydantic copies it
+    """Who may pass where, by name. All rules that apply to a request hold."""
 
     limits: dict[ServiceName, LimitSettings] = {}  # noqa: RUF012  # pydantic copies it
     """Limits on requests, by name. All that apply to a request hold; it is charged to all or to none."""

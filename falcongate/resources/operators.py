@@ -7,7 +7,7 @@ import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from falcongate.refusals import Forbidden, Unauthorized
+from falcongate.denials import Forbidden, Unauthorized
 
 if TYPE_CHECKING:
     from falcongate.exchange import Exchange

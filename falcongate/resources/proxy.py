@@ -15,6 +15,7 @@ from falcongate.resources.socket_io import ENGINE_IO
 if TYPE_CHECKING:
     import falcon
 
+    from falcongate.admission.access import Access
     from falcongate.admission.breaker import Breakers
     from falcongate.admission.concurrency import Rooms
     from falcongate.admission.limits import Limits
@@ -33,6 +34,7 @@ class Proxy:
         routes: RouteTable,
         forwarder: Forwarder,
         *,
+        access: Access,
         socket_io: SocketIo,
         handshakes: Handshakes,
         breakers: Breakers,
@@ -40,6 +42,7 @@ class Proxy:
         rooms: Rooms,
     ) -> None:
         self._routes = routes
+        self._access = access
         self._socket_io = socket_io
         self._handshakes = handshakes
         self._breakers = breakers
@@ -59,7 +62,8 @@ class Proxy:
 
     def send(self, exchange: Exchange, match: Match, resp: falcon.Response, *, accept: bytes) -> None:
         """The rest of the way; `accept` is what agrees to a WebSocket, if one is asked for."""
-        # 4. admission: whether it may pass. What asks nobody comes first.
+        # 4. admission: who asks, and whether that may pass. What asks nobody comes first.
+        self._access.admit(exchange)
         self._breakers.admit(exchange)
         receipt = self._limits.admit(exchange)
         try:

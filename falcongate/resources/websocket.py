@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from falcongate.denials import OriginNotAllowed
 from falcongate.exchange import EXCHANGE
-from falcongate.refusals import (
-    MalformedRequest,
-    NoRoute,
-    OriginNotAllowed,
-    UnsupportedCoding,
-    UpgradeRequired,
-)
+from falcongate.refusals import MalformedRequest, NoRoute, UnsupportedCoding, UpgradeRequired
 from falcongate.wire.websocket import accept_of, is_key
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from falcongate.exchange import Exchange
     from falcongate.routing.table import Route
 
@@ -41,7 +43,7 @@ _PROTECTED: Final = frozenset(
 """Fields that a caller cannot have removed by naming them in `Connection` (RFC 9110, 7.6.1)."""
 
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
-_PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE = range(5)
+_PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE, _API_KEY = range(6)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]+")
 _OUR_PREFIXES: Final = (b"x-forwarded-", b"x-gateway-", b"proxy")
 _MAX_KNOWN_NAMES: Final = 1_024
@@ -49,22 +51,31 @@ _MAX_KNOWN_LENGTH: Final = 256
 
 
 class _Kinds(dict[bytes, int]):
-    """What is done with a field, by its name.
+    """What is done with a field, by its name; those in `told` are the gateway's own word of callers.
 
     PERF: a name is looked at once; bounded, as callers choose the names.
     """
 
+    def __init__(self, told: frozenset[bytes]) -> None:
+        super().__init__(
+            {
+                b"connection": _CONNECTION,
+                b"authorization": _CREDENTIAL,
+                b"cookie": _COOKIE,
+                b"x-api-key": _API_KEY,
+            }
+        )
+        self._told = told
+        self.update(dict.fromkeys(told, _DROP))
+
     def __missing__(self, name: bytes) -> int:
         # SECURITY: some services take X.Forwarded.For for X-Forwarded-For.
         plain = name.replace(b".", b"-")
-        is_ours = plain in HOP_BY_HOP or plain in _OURS or plain.startswith(_OUR_PREFIXES)
-        kind = _DROP if is_ours else _PASS
+        is_ours = plain in HOP_BY_HOP or plain in _OURS or plain in self._told
+        kind = _DROP if is_ours or plain.startswith(_OUR_PREFIXES) else _PASS
         if len(self) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_LENGTH:
             self[name] = kind
         return kind
-
-
-_kinds: Final = _Kinds({b"connection": _CONNECTION, b"authorization": _CREDENTIAL, b"cookie": _COOKIE})
 
 
 def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
@@ -73,49 +84,62 @@ def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:
     return b";".join(pairs).strip()
 
 
-def _end_to_end(fields: list[Field], *, is_public: bool, credential_cookies: frozenset[bytes]) -> bytes:
-    """The lines of the caller's fields that are for the service, with their line breaks."""
-    lines = []
-    nominated: frozenset[bytes] = frozenset()
-    for field in fields:
-        kind = _kinds[field.name]
-        if kind == _PASS:
-            lines.append(field.line)
-        elif kind == _CONNECTION:
-            nominated |= connection_tokens(field.value)
-        elif kind != _DROP:
-            if not is_public:
-                lines.append(field.line)
-            elif kind == _COOKIE and (cookies := without_cookies(field.value, credential_cookies)):
-                lines.append(b"Cookie: " + cookies)
-    if not nominated <= _ORDINARY_TOKENS:
-        removed = nominated - _PROTECTED
-        lines = [line for line in lines if line.partition(b":")[0].lower() not in removed]
-    lines.append(b"")
-    return b"\r\n".join(lines)
+class ServiceFields:
+    """Makes the fields for services, by one configuration.
 
-
-def render_fields(
-    exchange: Exchange, route: Route, credential_cookies: frozenset[bytes], framing: bytes
-) -> bytes:
-    """All fields behind `Host` for the service, with the empty line at the end.
-
-    `framing` is the field that says how long the body is, with its line break, or b"".
+    `credential_cookies` are not passed on from public paths. `told` are the headers that tell services of
+    a caller: what callers themselves say under these names goes nowhere.
     """
-    block = exchange.block
-    match = exchange.route_match
-    is_public = match is not None and match.is_public
-    if block.forwarded_for != (route, is_public):
-        own = _end_to_end(block.fields, is_public=is_public, credential_cookies=credential_cookies)
-        block.forwarded = own + _of_connection(exchange, route)
-        block.forwarded_for = (route, is_public)
-    request_id = exchange.request_id.encode("ascii")
-    return b"%bX-Request-ID: %b\r\nX-Gateway-Request-ID: %b\r\n%b\r\n" % (
-        block.forwarded,
-        request_id,
-        request_id,
-        framing,
-    )
+
+    __slots__ = ("_cookies", "_kinds")
+
+    def __init__(self, *, credential_cookies: Iterable[str], told: Iterable[str]) -> None:
+        self._cookies = frozenset(name.encode("latin-1") for name in credential_cookies)
+        self._kinds = _Kinds(frozenset(name.lower().encode("latin-1") for name in told))
+
+    def render(self, exchange: Exchange, route: Route, framing: bytes) -> bytes:
+        """All fields behind `Host` for the service, with the empty line at the end.
+
+        `framing` is the field that says how long the body is, with its line break, or b"".
+        """
+        block = exchange.block
+        match, caller = exchange.route_match, exchange.caller
+        is_public = match is not None and match.is_public
+        # A key of ours means nothing to a service.
+        has_key = caller is not None and caller.kind == "api_key"
+        if block.forwarded_for != (route, is_public, has_key):
+            own = self._end_to_end(block.fields, is_public=is_public, has_key=has_key)
+            block.forwarded = own + _of_connection(exchange, route)
+            block.forwarded_for = (route, is_public, has_key)
+        request_id = exchange.request_id.encode("ascii")
+        return b"%bX-Request-ID: %b\r\nX-Gateway-Request-ID: %b\r\n%b%b\r\n" % (
+            block.forwarded,
+            request_id,
+            request_id,
+            caller.headers if caller is not None else b"",
+            framing,
+        )
+
+    def _end_to_end(self, fields: list[Field], *, is_public: bool, has_key: bool) -> bytes:
+        """The lines of the caller's fields that are for the service, with their line breaks."""
+        lines = []
+        nominated: frozenset[bytes] = frozenset()
+        for field in fields:
+            kind = self._kinds[field.name]
+            if kind == _PASS or (kind == _API_KEY and not has_key):
+                lines.append(field.line)
+            elif kind == _CONNECTION:
+                nominated |= connection_tokens(field.value)
+            elif kind in (_CREDENTIAL, _COOKIE):
+                if not is_public:
+                    lines.append(field.line)
+                elif kind == _COOKIE and (cookies := without_cookies(field.value, self._cookies)):
+                    lines.append(b"Cookie: " + cookies)
+        if not nominated <= _ORDINARY_TOKENS:
+            removed = nominated - _PROTECTED
+            lines = [line for line in lines if line.partition(b":")[0].lower() not in removed]
+        lines.append(b"")
+        return b"\r\n".join(lines)
 
 
 def _of_connection(exchange: Exchange, route: Route) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from falcongate.errors import BROKE_OFF, AttemptFailure
 from falcongate.refusals import SessionUnknown
 from falcongate.upstream.attempt import Attempt
-from falcongate.upstream.fields import render_fields
+from falcongate.upstream.fields import ServiceFields
 from falcongate.upstream.pipes import Pipes
 from falcongate.upstream.rewrite import rewritten_target
 from falcongate.upstream.targets import Target, Targets
@@ -34,7 +34,9 @@ class Forwarder:
     def __init__(self, settings: GatewaySettings, tunnels: Tunnels) -> None:
         self._tunnels = tunnels
         self.targets = {name: Targets(service) for name, service in settings.services.items()}
-        self._credential_cookies = frozenset(name.encode("latin-1") for name in settings.credential_cookies)
+        self._fields = ServiceFields(
+            credential_cookies=settings.credential_cookies, told=settings.tokens.headers
+        )
         self._body_idle_timeout_s = settings.server.body_idle_timeout_s
         self._pipes = Pipes()
 
@@ -59,9 +61,7 @@ class Forwarder:
                 exchange.method.encode("latin-1"),
                 rewritten_target(exchange.target, exchange.method, route),
             ),
-            fields=render_fields(
-                exchange, route, self._credential_cookies, _UPGRADE if accept else upload.framing
-            ),
+            fields=self._fields.render(exchange, route, _UPGRADE if accept else upload.framing),
             body_idle_timeout_s=self._body_idle_timeout_s,
             pipes=self._pipes,
             accept=accept,

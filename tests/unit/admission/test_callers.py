@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from falcongate.admission.callers import address_key, reader_of
+from falcongate.exchange import Caller
 from tests.unit.making import make_exchange, make_match, make_route
 
 
@@ -40,14 +41,14 @@ def test_addresses_are_counted_as_those_who_have_them(address: str, key: str) ->
 def test_each_part_of_a_key_is_read_from_the_request(key: list[str], caller: str) -> None:
     exchange = make_exchange("X-Tenant: acme@corp")
     exchange.route_match = make_match(make_route("hr"))
-    exchange.claims = {"sub": "u/7", "level": 3}
+    exchange.caller = Caller("token", "u/7", claims={"sub": "u/7", "level": 3})
     assert reader_of(key)(exchange) == caller
 
 
 @pytest.mark.parametrize("key", ["header:X-Tenant", "api_key", "claim:sub", "claim:roles"])
 def test_who_lacks_what_is_counted_is_counted_by_its_address(key: str) -> None:
     exchange = make_exchange("X-Tenant:", "X-API-Key: ")
-    exchange.claims = {"roles": ["a", "b"], "sub": ""}
+    exchange.caller = Caller("token", "", claims={"roles": ["a", "b"], "sub": ""})
     assert reader_of([key])(exchange) == "192.0.2.1"
 
 

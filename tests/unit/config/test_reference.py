@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from falcongate.config.access import AccessSettings
 from falcongate.config.load import load
 from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.reference import render_reference
@@ -24,7 +25,9 @@ def test_it_is_valid_as_it_stands_with_examples_of_what_has_a_name() -> None:
 
     assert settings.limits == {"api": LimitSettings(rate=("200/m",))}
     assert settings.concurrency == {"uploads": ConcurrencySettings(limit=20)}
-    others = settings.model_copy(update={"limits": {}, "concurrency": {}})
+    assert settings.access == {"watched": AccessSettings(mode="shadow", identity="required")}
+    assert list(settings.issuers) == ["sign-on"]
+    others = settings.model_copy(update={"limits": {}, "concurrency": {}, "access": {}, "issuers": {}})
     assert others == load({"MICROSERVICE_URLS": "hello=http://127.0.0.1:8001"})
     assert load({"HELLO_URL": "http://hello"}, str(REFERENCE)).services["hello"].url == ("http://hello",)
 

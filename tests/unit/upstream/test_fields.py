@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from falcongate.exchange import Exchange
 from falcongate.routing.table import Route
-from falcongate.upstream.fields import render_fields, without_cookies
+from falcongate.upstream.fields import ServiceFields, without_cookies
 from tests.unit.making import REQUEST_ID, make_exchange, make_match, make_route
 
 CREDENTIALS = frozenset((b"access_token", b"sessionid"))
+FIELDS = ServiceFields(credential_cookies=["access_token", "sessionid"], told=["X-User-ID"])
 OURS = [
     f"X-Request-ID: {REQUEST_ID}",
     f"X-Gateway-Request-ID: {REQUEST_ID}",
@@ -38,7 +39,7 @@ def sent(
     """The lines that go to the service."""
     route = route or make_route()
     exchange.route_match = make_match(route, is_public=is_public)
-    data = render_fields(exchange, route, CREDENTIALS, framing)
+    data = FIELDS.render(exchange, route, framing)
     *lines, end, nothing = data.decode("latin-1").split("\r\n")
     assert (end, nothing) == ("", "")
     assert "" not in lines
