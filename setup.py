@@ -19,6 +19,7 @@ setup(
     packages=find_packages(include=("falcongate", "falcongate.*")),
     package_data={"falcongate": ["py.typed", "state/scripts/*.lua"]},
     install_requires=[
+        "cryptography>=50",
         "falcon>=4.4,<5",
         "gevent>=26.9",
         "gunicorn[gevent]>=27.0.1,<28",
@@ -26,6 +27,7 @@ setup(
         "httptools>=0.9",
         "prometheus-client>=0.26",
         "pydantic>=2.14,<3",
+        "PyJWT>=2.15,<3",
         "redis>=8.1,<9",
         "urllib3>=2.8,<3",
     ],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
-from falcongate.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from falcongate.config.access import AccessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Caller, Exchange
+    from falcongate.refusals import Refusal
 
 _SCOPE_CLAIMS: Final = ("scope", "scp")
 
