@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import ssl
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import gevent
 from urllib3 import PoolManager
@@ -46,20 +47,18 @@ class Fetcher:
         self, url: str, fields: Mapping[str, str], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """What is answered to a form. Waits five seconds at most; raises FetchFailed."""
-        return self._ask("POST", url, {"Accept": "application/json", **(headers or {})}, fields)
+        form = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        return self._ask("POST", url, {**form, **(headers or {})}, urlencode(fields))
 
-    def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], fields: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: str = "") -> dict[str, Any]:
         try:
             # urllib3's own limit is for each step, and a drip has any number of them.
             with gevent.Timeout(_TIMEOUT_S, FetchFailed(f"no whole answer within {_TIMEOUT_S:.0f} s")):
-                answer = self._pools.request(
+                answer = self._pools.urlopen(
                     method,
                     url,
+                    body=body or None,
                     headers=headers,
-                    fields=fields,
-                    encode_multipart=False,
                     # SECURITY: an answer must not lead to addresses that nobody has written.
                     redirect=False,
                     preload_content=False,
