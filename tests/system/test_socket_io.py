@@ -161,7 +161,7 @@ def test_a_session_is_forgotten_once_its_server_does_not_know_it(server: RedisSe
 def test_a_request_of_a_session_that_nobody_knows_is_sent_once(
     server: RedisServer, tmp_path: Path, method: str, count: int
 ) -> None:
-    """Each server keeps a connection open, and ends whichever a request of a session comes on."""
+    """Each server ends connections that were kept, once a request of a session comes on one."""
     arrived = []
 
     def play(conversation: Conversation) -> None:
@@ -169,7 +169,8 @@ def test_a_request_of_a_session_that_nobody_knows_is_sent_once(
             head, _ = conversation.read_request()
             if "sid=" in head.start:
                 arrived.append(head.start)
-                return
+                if len(conversation.heads) > 1:
+                    return
             conversation.send(ok(b"[]"))
 
     with contextlib.ExitStack() as stack:
@@ -180,10 +181,8 @@ def test_a_request_of_a_session_that_nobody_knows_is_sent_once(
         (site,) = stack.enter_context(hosts(tmp_path, replace(plan, workers=1)))
         while not all(upstream.conversations for upstream in upstreams):
             assert ask(site, "/socket.io/").status == 200
-        for number in range(1, 5):
-            answer = poll(site, f"unknown-{number}", method, b"x" if method == "POST" else None)
-            assert answer.status == 502
-            assert len(arrived) == number
+        answer = poll(site, "unknown", method, b"x" if method == "POST" else None)
+        assert (answer.status, len(arrived)) == (200, 1)
 
 
 def test_a_target_that_is_no_longer_configured_is_gone(
