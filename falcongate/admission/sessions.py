@@ -34,7 +34,10 @@ class Sessions:
             self._store.note_session(service, sid, session)
 
     def find(self, service: str, sid: str, *, asks: bool = True) -> str:
-        """Url of the target that keeps it, "" if that is not known. Waits for the shared state if it `asks`."""
+        """Url of the target that keeps it, "" if that is not known.
+
+        Waits for the shared state if it `asks`.
+        """
         seen = self._seen.get((service, sid))
         session = self._ask(service, sid, seen) if asks else None
         session = session or seen
