@@ -205,6 +205,16 @@ class Saturated(Refusal):
     proxy_status = "connection_limit_reached"
 
 
+class ShuttingDown(Refusal):
+    """The worker ends, so what would last must begin elsewhere."""
+
+    status = 503
+    problem = "shutting-down"
+    title = "The gateway is restarting"
+    suggestion = "Connect anew after the time in Retry-After."
+    detail = "This part of the gateway takes no more WebSockets."
+
+
 class CircuitOpen(Refusal):
     """The service fails, and is spared until it has shown that it works again."""
 

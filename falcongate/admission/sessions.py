@@ -33,20 +33,26 @@ class Sessions:
         with suppress(StoreAway):
             self._store.note_session(service, sid, session)
 
-    def find(self, service: str, sid: str) -> str:
-        """Url of the target that keeps it, "" if that is not known. Waits for the shared state."""
+    def find(self, service: str, sid: str, *, asks: bool = True) -> str:
+        """Url of the target that keeps it, "" if that is not known.
+
+        Waits for the shared state if it `asks`.
+        """
         seen = self._seen.get((service, sid))
-        try:
-            session = self._store.find_session(service, sid)
-            if session is None and seen is not None:
-                self._store.note_session(service, sid, seen)
-        except StoreAway:
-            session = None
+        session = self._ask(service, sid, seen) if asks else None
         session = session or seen
         if session is None:
             return ""
         self._seen[service, sid] = session
         return session.target
+
+    def _ask(self, service: str, sid: str, seen: Session | None) -> Session | None:
+        with suppress(StoreAway):
+            session = self._store.find_session(service, sid)
+            if session is None and seen is not None:
+                self._store.note_session(service, sid, seen)
+            return session
+        return None
 
     def end(self, service: str, sid: str) -> None:
         """It is over: the target does not know it, or is gone."""

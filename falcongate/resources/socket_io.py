@@ -62,7 +62,7 @@ class SocketIo:
             self._note(exchange, body)
             return body
         service = match.route.service
-        exchange.pinned_target = self._sessions.find(service, sid)
+        exchange.pinned_target = self._sessions.find(service, sid, asks=not exchange.waited_in_vain)
         try:
             body = self._forwarder.forward(exchange, match, accept=accept)
         except SessionUnknown:

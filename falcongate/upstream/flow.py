@@ -42,6 +42,7 @@ class Flow(FrameFollower):
         "_due",
         "_has_ended",
         "_held",
+        "_is_lost",
         "_is_shut",
         "_pending",
         "_sink",
@@ -62,6 +63,7 @@ class Flow(FrameFollower):
         self._pending = b""
         self._due = b""
         self._is_shut = False
+        self._is_lost = False
         self._has_ended = False
         self.passed_bytes = 0
         self.sends_since = _NEVER
@@ -74,7 +76,8 @@ class Flow(FrameFollower):
     @property
     def has_said_last(self) -> bool:
         """Whether a Close frame or the end of its source has come, or a frame of ours is its last."""
-        return bool(self.close_code or self._due or self._is_shut or self._has_ended)
+        has_our_frame = self._due or (self._is_shut and not self._is_lost)
+        return bool(self.close_code or has_our_frame or self._has_ended)
 
     @property
     def is_within_frame(self) -> bool:
@@ -203,10 +206,13 @@ class Flow(FrameFollower):
     def _give_up(self) -> None:
         """The sink can be sent nothing any more."""
         self._pending = b""
-        self._is_shut = True
+        self._is_shut = self._is_lost = True
         self.sends_since = _NEVER
         self._sink.forget_room()
         self._tunnel.takes_nothing(self)
+        if not (self._has_ended or self._tunnel.is_over):
+            # Who cannot say any more may still listen, and answers; what it says meanwhile is dropped.
+            self._source.listen(self._read)
 
     def _pass_end(self) -> None:
         try:

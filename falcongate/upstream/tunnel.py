@@ -193,7 +193,6 @@ class Tunnel:
         if flow is self.up:
             # What the service has said before it went is still to be read.
             self._note(INTERNAL_ERROR, "service")
-            self._caller.pause()
             self._close_by = min(self._close_by, monotonic() + _CLOSE_S)
         else:
             self._note(ABNORMAL, "caller")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import gevent
 
 from falcongate.errors import Stage
-from falcongate.refusals import Saturated
+from falcongate.refusals import Saturated, ShuttingDown
 from falcongate.upstream.flow import Traffic
 from falcongate.upstream.tunnel import Tunnel
 
@@ -27,6 +27,7 @@ _LOOK_EVERY_S: Final = 1.0
 _PROVEN_AFTER_S: Final = 1.0
 _SPREAD: Final = 0.7
 _RETRY_AFTER_S: Final = 5
+_ELSEWHERE_AFTER_S: Final = 1
 
 
 class News(NamedTuple):
@@ -83,9 +84,11 @@ class Tunnels:
         return len(self._all)
 
     def check_room(self) -> None:
-        """Raise Saturated if there is no room for another, or if those that are there are being ended."""
-        if len(self._all) >= self._most or self._is_draining:
-            raise Saturated(retry_after_s=_RETRY_AFTER_S)
+        """Raise Saturated if there is no room for another, ShuttingDown if those that are there are ended."""
+        if self._is_draining:
+            raise ShuttingDown(retry_after_s=_ELSEWHERE_AFTER_S)
+        if len(self._all) >= self._most:
+            raise Saturated("There is no room for another WebSocket.", retry_after_s=_RETRY_AFTER_S)
 
     def begin(self, exchange: Exchange, caller: Channel, service: Channel, target: Target) -> None:
         """Relay between the two until one side ends it."""

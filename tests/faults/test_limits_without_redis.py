@@ -8,6 +8,7 @@ limit, the state is told to be degraded, and it heals by itself.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,16 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.hosts import ask, health, hosts, know_each_other, plan_on, redis_of
+from tests.support.callers import Caller
+from tests.support.hosts import (
+    ask,
+    callers_of_all_workers,
+    health,
+    hosts,
+    know_each_other,
+    plan_on,
+    redis_of,
+)
 from tests.support.processes import ROOT, until
 from tests.support.redis_servers import SERVER, RedisServer, SentinelServer, ended, free_port
 from tests.support.slow_wire import SlowWire
@@ -25,31 +35,44 @@ from tests.support.world import Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server to break")
 
-FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
 LIMIT = 200
 PATIENCE_S = 3.0
 """Far above the budget of 50 ms, as the machine may be busy; far below what a stalled server would take."""
+BUDGET_S = 0.05
+SLACK_S = 0.15
+"""What a busy machine may add to nine of ten requests when it is asked again."""
 
 
 class Counted(NamedTuple):
-    """What became of some requests: how many passed, all statuses, and the longest time one took."""
+    """What became of some requests: how many passed, all statuses, and the time that the longest took.
+
+    Nine of ten took no longer than `most_s`.
+    """
 
     passed: int
     statuses: set[int]
+    most_s: float
     longest_s: float
 
 
-def storm(sites: list[Site], count: int) -> Counted:
+def storm(sites: list[Site], count: int, *, tenant: str = "a") -> Counted:
     """So many requests of one caller through all hosts, 16 at a time."""
 
     def one(number: int) -> tuple[int, float]:
         began = time.monotonic()
-        return ask(sites[number % len(sites)]).status, time.monotonic() - began
+        answer = ask(sites[number % len(sites)], fields=[("X-Tenant", tenant)])
+        return answer.status, time.monotonic() - began
 
     with ThreadPoolExecutor(16) as callers:
         answers = list(callers.map(one, range(count)))
     statuses = [status for status, _ in answers]
-    return Counted(statuses.count(200), set(statuses), max(took_s for _, took_s in answers))
+    times = sorted(took_s for _, took_s in answers)
+    return Counted(statuses.count(200), set(statuses), times[count * 9 // 10], times[-1])
+
+
+def assert_not_slower(counted: Counted, before: Counted) -> None:
+    """An outage adds to a request what it may wait for Redis at most, and nothing else."""
+    assert counted.most_s < before.most_s + BUDGET_S + SLACK_S
 
 
 def stall(server: RedisServer) -> Callable[[], None]:
@@ -126,7 +149,12 @@ def test_a_limit_is_shared_out_while_redis_cannot_count(
         heal = harm(server)
         with contextlib.ExitStack() as stack:
             stack.callback(heal)
-            assert_shared(storm(sites, 3 * LIMIT), before.passed)
+            # The first meet the outage before anybody knows of it.
+            first = storm(sites, 40)
+            assert_not_slower(first, before)
+            counted = storm(sites, 3 * LIMIT)
+            assert_not_slower(counted, before)
+            assert_shared(counted, before.passed + first.passed)
             until(lambda: all(map(degraded, sites)), "it is told to be degraded")
         until(lambda: all(map(healed, sites)), "it heals by itself")
         # Counted together again: a caller over its limit here is so there.
@@ -142,7 +170,9 @@ def test_a_limit_is_shared_out_while_redis_takes_200_ms(server: RedisServer, tmp
             know_each_other(sites)
             before = storm(sites, 40)
             wire.delay_s = 0.2
-            assert_shared(storm(sites, 3 * LIMIT), before.passed)
+            first = storm(sites, 40)
+            assert_not_slower(first, before)
+            assert_shared(storm(sites, 3 * LIMIT), before.passed + first.passed)
             until(lambda: all(map(degraded, sites)), "it is told to be degraded")
             wire.delay_s = 0.0
             until(lambda: all(map(healed, sites)), "it heals by itself")
@@ -173,44 +203,46 @@ def test_a_failover_under_load_harms_nobody(tmp_path: Path) -> None:
         with sentinel.client() as client:
             until(lambda: client.sentinel_slaves("shared"), "Sentinel knows the replica", within_s=30)
         url = f"redis+sentinel://127.0.0.1:{sentinel.port}/shared"
-        plan = plan_on(url, limits={"api": {"rate": f"{LIMIT}/h"}})
+        plan = plan_on(url, limits={"api": {"rate": f"{LIMIT}/h", "key": "header:X-Tenant"}})
         with hosts(tmp_path, plan, plan) as sites:
-            before = storm(sites, 40)
+            know_each_other(sites)
+            workers = callers_of_all_workers(stack, sites)
+            before = storm(sites, 40, tenant="absent")
+            assert before.passed == 40
+            until(lambda: charged(replica, "absent") == 40, "the replica has heard of it")
             master.kill()
+            passed = 0
 
             def over() -> bool:
-                counted = storm(sites, 20)
+                nonlocal passed
+                counted = storm(sites, 20, tenant="present")
                 assert counted.statuses <= {200, 429}
                 assert counted.longest_s < PATIENCE_S
-                return all(map(healed, sites))
+                passed += counted.passed
+                return all(counts_on(replica, worker) for worker in workers)
 
             until(over, "the new master is found", within_s=60)
-            with replica.client() as client:
-                assert client.keys("falcongate:1:limit:*")
-            after = storm(sites, 2 * LIMIT)
-            assert after.statuses <= {200, 429}
-            assert before.passed + after.passed <= 2 * LIMIT
+            # What the replica had heard of counts on; a busy machine may pause for longer than the budget.
+            after = storm(sites, 2 * LIMIT, tenant="absent")
+            assert after.statuses == {200, 429}
+            assert after.passed == pytest.approx(LIMIT - before.passed, abs=before.passed // 2)
+            # Once without the master, once with the new one.
+            passed += storm(sites, 2 * LIMIT, tenant="present").passed
+            assert passed <= LIMIT * 9 // 4
 
 
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
-def test_hosts_whose_clocks_differ_keep_one_limit(server: RedisServer, tmp_path: Path) -> None:
-    """One of two hosts is 10 seconds ahead of the other."""
-    limits = {"api": {"rate": f"{LIMIT}/h"}}
-    here = plan_on(server.url, limits=limits)
-    environ = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+10"}
-    there = plan_on(server.url, limits=limits, environ=environ)
-    with hosts(tmp_path, here, there) as sites:
-        times = [_time_of(site) for site in sites]
-        assert 8 < times[1] - times[0] < 12
-        assert storm(sites, 2 * LIMIT).passed == LIMIT - len(times)
+def charged(server: RedisServer, tenant: str) -> int:
+    """What a server says that this caller was charged."""
+    with server.client() as client:
+        keys = client.keys(f"falcongate:1:limit:{{header:X-Tenant:{tenant}}}:*")
+        return sum(int(count) for key in keys for count in client.hvals(key))
 
 
-def _time_of(site: Site) -> float:
-    """The wall clock of a gateway, as it writes it into its log."""
-    answer = ask(site, "/api/honest/clock")
-    request_id = answer.get("X-Request-ID") or ""
-    line = until(lambda: site.gateway.logged(request_id), "it is logged")
-    return time.mktime(time.strptime(str(line["time"])[:19], "%Y-%m-%dT%H:%M:%S"))
+def counts_on(server: RedisServer, worker: Caller) -> bool:
+    """Whether the worker at the end of this connection charges callers there."""
+    tenant = secrets.token_hex(8)  # who was refused once would be so from memory
+    worker.exchange("GET", "/api/honest/x", [("X-Tenant", tenant)])
+    return charged(server, tenant) > 0
 
 
 def test_two_releases_run_side_by_side(server: RedisServer, tmp_path: Path) -> None:

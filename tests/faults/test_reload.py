@@ -16,7 +16,7 @@ import pytest
 from tests.support.callers import Caller, chunks, request_bytes
 from tests.support.processes import is_running, until
 from tests.support.upstreams import Conversation, ok
-from tests.support.websockets import close_code, echo, frame, opened, speaking
+from tests.support.websockets import close_code, echo, frame, opened, speaking, upgrade
 from tests.support.wire import Ended
 from tests.support.world import Plan, Site, Visit, running
 
@@ -206,6 +206,21 @@ def test_who_comes_again_is_answered_and_sent_elsewhere(world: Visit) -> None:
     reload_but_for_one(world)
     answer = kept.get("/api/honest/x")
     assert (answer.status, answer.get("Connection")) == (200, "close")
+    until(lambda: len(world.gateway.children()) == 2, "it has left")
+
+
+def test_who_comes_again_for_a_websocket_gets_it_and_keeps_it(world: Visit) -> None:
+    """It is the last thing that this connection can bring to a worker that takes no other ones."""
+    kept = world.caller()
+    assert kept.get("/api/honest/x").status == 200
+    old = reload_but_for_one(world)
+    kept.send(upgrade(f"/ws/{world.service(speaking(echo)).name}/x"))
+    assert kept.reader.head().start.startswith("HTTP/1.1 101 ")
+    kept.send(frame(b"here", 1))
+    assert kept.reader.exactly(10)
+    world.gateway.signal(signal.SIGTERM, old)
+    assert close_code(kept.reader) == 1012
+    kept.close()
     until(lambda: len(world.gateway.children()) == 2, "it has left")
 
 

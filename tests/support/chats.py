@@ -72,6 +72,11 @@ class ChatServer:
         """How often somebody has come so far."""
         return self._program.out.count("came\n")
 
+    def heard(self, name: str) -> list[int]:
+        """Which messages of this chatter it has got so far."""
+        lines = (line.split(" ") for line in self._program.out.splitlines() if line.startswith("heard "))
+        return [int(number) for _, who, number in lines if who == name]
+
     def kill(self) -> None:
         """End it without a word."""
         self._program.process.kill()
@@ -115,11 +120,14 @@ def chat_server(directory: Path, language: str, name: str) -> Iterator[ChatServe
 def chatter(
     directory: Path, language: str, address: tuple[str, int], transports: str, *, comes_again: bool = False
 ) -> Iterator[Chatter]:
-    """A client of the chat at this address, by these transports (with commas between)."""
+    """A client of the chat at this address, by these transports (with commas between).
+
+    It is called like its directory.
+    """
     directory.mkdir()
     url = "http://{}:{}".format(*address)
     again = ["again"] if comes_again else []
-    command = [*_command("client", language), url, transports, *again]
+    command = [*_command("client", language), url, transports, directory.name, *again]
     with program(directory, command, stdin=subprocess.PIPE) as started:
         yield Chatter(started)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.support.callers import Answer, Caller, Fields, request_bytes
 from tests.support.processes import until
+from tests.support.wire import WireError
 from tests.support.world import Plan, Site, running
 
 
@@ -59,6 +60,43 @@ def ask(
     with Caller(site.gateway.address) as caller:
         caller.send(request_bytes(method, path, fields, body, host=host))
         return caller.answer(to=method)
+
+
+def callers_of_all_workers(stack: contextlib.ExitStack, sites: list[Site]) -> list[Caller]:
+    """One connection to each worker of these hosts, closed with the stack."""
+    callers: list[Caller] = []
+    for site in sites:
+        found: dict[int, Caller] = {}
+
+        def reached(site: Site = site, found: dict[int, Caller] = found) -> bool:
+            caller = stack.enter_context(Caller(site.gateway.address))
+            caller.exchange("GET", "/health/live/")
+            found.setdefault(_worker_of(site, caller), caller)
+            return len(found) == len(site.gateway.workers)
+
+        until(reached, "each worker has taken a connection")
+        callers += found.values()
+    return callers
+
+
+def _worker_of(site: Site, caller: Caller) -> int:
+    """Which worker holds the other end of a connection."""
+    ends = [f":{port:04X}" for port in (site.gateway.address[1], caller.address[1])]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+    socket = next(f"socket:[{of[9]}]" for of in lines if [of[1][8:], of[2][8:]] == ends)
+    workers: list[int] = site.gateway.workers
+    for pid in workers:
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if str(file.readlink()) == socket:
+                    return pid
+    raise WireError(f"no worker holds {socket}")
+
+
+def say(callers: list[Caller], state: str, name: str = "moody") -> bool:
+    """Whether who answers on each of these connections knows the breaker to be so."""
+    documents: list[dict[str, Any]] = [caller.exchange("GET", "/health/").json() for caller in callers]
+    return all(document["circuit_breaker"][name] == state for document in documents)
 
 
 def health(site: Site) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,14 @@ from tests.support.engine_io import UNKNOWN, EngineServer
 from tests.support.hosts import ask, hosts, plan_on
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
-from tests.support.upstreams import ScriptedUpstream, answering, refusing_port
+from tests.support.upstreams import (
+    Conversation,
+    ScriptedUpstream,
+    answering_then_closing,
+    by_connection,
+    ok,
+    refusing_port,
+)
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
@@ -127,11 +135,12 @@ def test_a_server_that_ends_while_a_poll_hangs_is_gone_too(
         assert other.asked[sid] == 0
 
 
-def test_a_session_that_its_server_has_ended_is_forgotten(server: RedisServer, tmp_path: Path) -> None:
-    """Its server answers 400, which the caller gets as it is."""
-    said = b'{"code":1,"message":"Session ID unknown"}'
+def test_a_session_is_forgotten_once_its_server_does_not_know_it(server: RedisServer, tmp_path: Path) -> None:
+    """Its server answers 400, which the caller gets as it is; with another code it is about that request."""
+    said = [b'{"code":%d,"message":"no"}' % code for code in (0, 3, 5, 10, 1)]
+    raw = [b"HTTP/1.1 400 So\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text) for text in said]
     refusing = ScriptedUpstream().serve(
-        answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+        by_connection(*(answering_then_closing(answer) for answer in raw))  # each poll is one
     )
     with contextlib.ExitStack() as stack, refusing_port() as port:
         stack.callback(refusing.stop)
@@ -140,9 +149,40 @@ def test_a_session_that_its_server_has_ended_is_forgotten(server: RedisServer, t
         client = stack.enter_context(server.client())
         key = "falcongate:1:session:{chat:abc}"
         client.hset(key, mapping={"target": refusing.url, "life_s": "90"})
-        answer = poll(site, "abc")
-        assert (answer.status, answer.content) == (400, said)
+        for text in said:
+            assert client.exists(key)
+            answer = poll(site, "abc")
+            assert (answer.status, answer.content) == (400, text)
         until(lambda: not client.exists(key), "it is forgotten")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_request_of_a_session_that_nobody_knows_is_sent_once(
+    server: RedisServer, tmp_path: Path, method: str, count: int
+) -> None:
+    """Each server ends connections that were kept, once a request of a session comes on one."""
+    arrived = []
+
+    def play(conversation: Conversation) -> None:
+        while True:
+            head, _ = conversation.read_request()
+            if "sid=" in head.start:
+                arrived.append(head.start)
+                if len(conversation.heads) > 1:
+                    return
+            conversation.send(ok(b"[]"))
+
+    with contextlib.ExitStack() as stack:
+        upstreams = [ScriptedUpstream().serve(play) for _ in range(count)]
+        for upstream in upstreams:
+            stack.callback(upstream.stop)
+        plan = plan_for(server, [upstream.url for upstream in upstreams], retries=5)
+        (site,) = stack.enter_context(hosts(tmp_path, replace(plan, workers=1)))
+        while not all(upstream.conversations for upstream in upstreams):
+            assert ask(site, "/socket.io/").status == 200
+        answer = poll(site, "unknown", method, b"x" if method == "POST" else None)
+        assert (answer.status, len(arrived)) == (200, 1)
 
 
 def test_a_target_that_is_no_longer_configured_is_gone(

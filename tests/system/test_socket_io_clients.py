@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.chats import NODE, PYTHON, ChatServer, Chatter
 from tests.support.hosts import hosts, plan_on
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.world import Site
 
 pytestmark = [
     pytest.mark.skipif(SERVER is None, reason="redis-server is not installed"),
@@ -21,6 +23,7 @@ pytestmark = [
 ]
 
 TRANSPORTS = ("polling", "polling,websocket", "websocket")
+GRACE_S = 2
 
 
 class Town:
@@ -36,7 +39,12 @@ class Town:
             stack.enter_context(chats.chat_server(directory / name, language, name))
             for name in ("one", "two")
         ]
-        plan = plan_on(redis.url, budget_ms=2_000, services={"chat": chat_of(self.servers)})
+        plan = plan_on(
+            redis.url,
+            budget_ms=2_000,
+            services={"chat": chat_of(self.servers)},
+            server={"graceful_timeout_s": GRACE_S},
+        )
         self.sites = stack.enter_context(hosts(directory, plan, plan))
         addresses = [site.gateway.address for site in self.sites]
         self.address = stack.enter_context(chats.balancer(directory, addresses))
@@ -87,6 +95,36 @@ def test_no_message_is_lost_or_doubled_while_every_worker_is_replaced(town: Town
         assert_whole(chatter.leave(), transports)
 
 
+def test_what_was_answered_was_heard_once_though_every_worker_was_stopped(town: Town) -> None:
+    """One after the other, without a reload; so each WebSocket is told to come again, some more than once."""
+    chatters = {
+        f"{transports}-{number}": town.chatter(f"{transports}-{number}", transports, comes_again=True)
+        for transports in TRANSPORTS
+        for number in range(2)
+    }
+    until(lambda: all(chatter.connected_times for chatter in chatters.values()), "all chat", within_s=30)
+    for old in zip(*(site.gateway.workers for site in town.sites), strict=True):
+        for site, pid in zip(town.sites, old, strict=True):
+            site.gateway.allow_deaths()
+            site.gateway.signal(signal.SIGTERM, pid)
+        for site, pid in zip(town.sites, old, strict=True):
+            until(lambda: replaced(site, pid), "another has taken its place")  # noqa: B023  # called at once
+    for name, chatter in chatters.items():
+        seen = chatter.leave()
+        heard = [number for server in town.servers for number in server.heard(name)]
+        assert len(heard) == len(set(heard)), "none came twice"
+        assert len(seen["answers"]) == len(set(seen["answers"]))
+        assert set(seen["answers"]) <= set(heard), "none that was answered is lost"
+        assert len(seen["answers"]) > 20
+        assert seen["wrong"] == 0
+        assert seen["ends"] or not name.startswith("websocket"), "it was on its way through a worker"
+
+
+def replaced(site: Site, pid: int) -> bool:
+    workers = site.gateway.children()
+    return pid not in workers and len(workers) == len(site.gateway.workers)
+
+
 @pytest.mark.parametrize("transports", TRANSPORTS)
 def test_who_chatted_with_a_server_that_is_killed_chats_with_the_other(town: Town, transports: str) -> None:
     gone, stays = town.servers
@@ -95,7 +133,12 @@ def test_who_chatted_with_a_server_that_is_killed_chats_with_the_other(town: Tow
         chatters.append(town.chatter(f"chatter{len(chatters)}", transports, comes_again=True))
         until(lambda: chatters[-1].connected_times, "one more chats", within_s=30)
     gone.kill()
-    until(lambda: stays.visitors == len(chatters), "all chat with the one that stays", within_s=30)
+    until(
+        lambda: sum(chatter.connected_times for chatter in chatters) == len(chatters) + gone.visitors,
+        "who chatted with it is connected again",
+        within_s=30,
+    )
+    assert stays.visitors == len(chatters)
     seen = [chatter.leave() for chatter in chatters]
     assert sum(len(one["ends"]) for one in seen) == gone.visitors
     assert all(one["wrong"] == 0 for one in seen)

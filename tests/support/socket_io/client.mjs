@@ -1,12 +1,14 @@
 // Someone who chats: says numbered things, some of them binary, and listens, until standard input ends.
-// Usage: node client.mjs URL TRANSPORT,... [again]; says "connected" each time that it is, and at the end
+// Usage: node client.mjs URL TRANSPORT,... NAME [again]; says "connected" each time that it is, and at the end
 // what it has seen, as JSON. With "again" it connects again when it was cut off.
 import { io } from "socket.io-client";
 
 const SAY_MS = 25;
-const [url, transports, again] = process.argv.slice(2);
+const LEAVE_MS = 5000;
+const [url, transports, name, again] = process.argv.slice(2);
 const socket = io(url, {
   transports: transports.split(","),
+  auth: { name },
   reconnection: again === "again",
   reconnectionDelay: 50,
   reconnectionDelayMax: 200,
@@ -25,6 +27,14 @@ function say() {
   });
 }
 
+function leave() {
+  // What was sent before this is answered has come before the answer. Who was cut off asks again.
+  socket.timeout(LEAVE_MS).emit("leave", (cutOff, ticks, got) => {
+    if (cutOff) leave();
+    else report({ sent_ticks: ticks, got });
+  });
+}
+
 function report(more) {
   console.log(JSON.stringify({ ...seen, ...more, said, transport: socket.io.engine?.transport?.name }));
   process.exit(0);
@@ -37,7 +47,6 @@ socket.on("connect", () => console.log("connected"));
 const saying = setInterval(say, SAY_MS);
 process.stdin.on("end", () => {
   clearInterval(saying);
-  // What was sent before this is answered has come before the answer.
-  socket.emit("leave", (ticks, got) => report({ sent_ticks: ticks, got }));
+  leave();
 });
 process.stdin.resume();

@@ -1,15 +1,24 @@
-"""Someone who chats, as `client.mjs` does, by python-socketio: `client.py URL TRANSPORT,... [again]`."""
+"""Someone who chats, as `client.mjs` does, by python-socketio: `client.py URL TRANSPORT,... NAME [again]`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import time
+import traceback
+from contextlib import suppress
 from typing import Any
 
 import socketio
+from engineio.payload import Payload
+from socketio import exceptions
 
 SAY_S = 0.025
+LEAVE_S = 15
+# Of 16, which are the default, a pause of a tenth of a second makes more, and then it gives up.
+Payload.max_decode_packets = 1_000
 
 
 class Chatter:
@@ -29,16 +38,30 @@ class Chatter:
     def chat(self, leaving: threading.Event) -> None:
         """Say something again and again while it is connected."""
         while not leaving.wait(SAY_S):
-            if self.client.connected:
+            # While it is between two connections nothing is said.
+            with suppress(exceptions.BadNamespaceError):
                 self._say(self.said)
                 self.said += 1
 
     def leave(self) -> dict[str, Any]:
         """What it has seen, and what the server has."""
-        ticks, got = self.client.call("leave", timeout=10)
+        ticks, got = self._ask_to_leave()
         self._is_leaving = True
         seen = self.seen | {"sent_ticks": ticks, "got": got}
         return seen | {"said": self.said, "transport": self.client.transport()}
+
+    def _ask_to_leave(self) -> tuple[int, list[int]]:
+        """Ask once it is connected, and again if it was cut off before the answer."""
+        deadline = time.monotonic() + LEAVE_S
+        while True:
+            try:
+                ticks, got = self.client.call("leave", timeout=5)
+            except (exceptions.BadNamespaceError, exceptions.TimeoutError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(SAY_S)
+            else:
+                return ticks, got
 
     def _say(self, number: int) -> None:
         data = bytes([number % 256]) * (number % 7 * 1000)
@@ -66,15 +89,21 @@ def _wait_for_end(leaving: threading.Event) -> None:
     leaving.set()
 
 
-def _main(url: str, transports: str, again: str = "") -> None:
+def _main(url: str, transports: str, name: str, again: str = "") -> None:
     chatter = Chatter(comes_again=again == "again")
-    chatter.client.connect(url, transports=transports.split(","))
+    chatter.client.connect(url, transports=transports.split(","), auth={"name": name})
     leaving = threading.Event()
     threading.Thread(target=_wait_for_end, args=(leaving,), daemon=True).start()
     chatter.chat(leaving)
     _print(json.dumps(chatter.leave()))
-    chatter.client.disconnect()
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    try:
+        _main(*sys.argv[1:])
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        # Python would wait for threads of the client's that wait for a server which is gone.
+        os._exit(0)

@@ -1,5 +1,6 @@
 // A chat server: answers every message with what it got, and sends numbered ticks of its own.
-// Usage: node server.mjs NAME; prints the port that it listens on, then "came" for each visitor.
+// Usage: node server.mjs NAME; prints the port that it listens on, then "came" for each visitor and
+// "heard VISITOR NUMBER" for each message.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
@@ -15,6 +16,7 @@ io.on("connection", (socket) => {
   const ticking = setInterval(() => socket.emit("tick", ticks++), TICK_MS);
   socket.on("say", (number, data, answer) => {
     got.push(number);
+    console.log(`heard ${socket.handshake.auth.name} ${number}`);
     answer(number, data, name);
   });
   socket.on("leave", (answer) => {

@@ -9,8 +9,11 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import socketio
+from engineio.payload import Payload
 
 TICK_S = 0.02
+# As in `client.py`.
+Payload.max_decode_packets = 1_000
 
 
 class Chat:
@@ -20,21 +23,24 @@ class Chat:
         self._name = name
         self.server = socketio.Server(async_mode="threading")
         self._got: dict[str, list[int]] = {}
+        self._names: dict[str, str] = {}
         self._ticks: dict[str, int] = {}
         self._leaving: dict[str, threading.Event] = {}
         for event in ("connect", "say", "leave", "disconnect"):
             self.server.on(event, getattr(self, event))
 
-    def connect(self, sid: str, environ: dict[str, Any]) -> None:
+    def connect(self, sid: str, environ: dict[str, Any], auth: dict[str, str]) -> None:
         """Somebody has come."""
         del environ
         _print("came")
+        self._names[sid] = auth["name"]
         self._got[sid], self._ticks[sid], self._leaving[sid] = [], 0, threading.Event()
         threading.Thread(target=self._tick, args=(sid,), daemon=True).start()
 
     def say(self, sid: str, number: int, data: bytes) -> tuple[int, bytes, str]:
         """Somebody has said something."""
         self._got[sid].append(number)
+        _print(f"heard {self._names[sid]} {number}")
         return number, data, self._name
 
     def leave(self, sid: str) -> tuple[int, list[int]]:
@@ -75,6 +81,7 @@ class Handler(WSGIRequestHandler):
 
 
 def _print(line: str) -> None:
+    # In one piece, as several threads do so.
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -74,3 +74,13 @@ def test_a_session_that_was_begun_elsewhere_is_there() -> None:
     world.other.begin("chat", "a", target=THERE, life_s=90)
 
     assert world.one.find("chat", "a") == THERE
+
+
+def test_who_waited_in_vain_already_is_answered_from_what_the_worker_has_seen() -> None:
+    world = World()
+    world.one.begin("chat", "a", target=HERE, life_s=90)
+    world.other.begin("chat", "b", target=THERE, life_s=90)
+
+    assert world.one.find("chat", "a", asks=False) == HERE
+    assert world.one.find("chat", "b", asks=False) == ""
+    assert world.one.find("chat", "b") == THERE
