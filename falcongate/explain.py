@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from falcongate.admission.access import rules_of
 from falcongate.admission.concurrency import rooms_of
 from falcongate.admission.policies import limits_of
 from falcongate.refusals import MalformedRequest, MethodNotAllowed
@@ -43,6 +44,7 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     match = table.match(path)
     rows += _way(match, method, target, table.candidates(path)[1:])
     rows += _rules(settings, match)
+    rows += _access(settings, match, method, path)
     rows += _breaker(settings, match.route.service)
     return [*rows, *_limits(settings, match.route.service, method, path)]
 
@@ -122,6 +124,25 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
         yield "public", f"yes; removed: Authorization{cookies}"
     else:
         yield "public", "no; credentials are passed on"
+
+
+def _access(settings: GatewaySettings, match: Match, method: str, path: str) -> Iterator[tuple[str, str]]:
+    applying = rules_of(settings).applying(match.route.service, method, path)
+    for rule in applying:
+        asked = rule.settings
+        parts = [
+            f"only from {', '.join(asked.allow)}" if asked.allow else "",
+            f"not from {', '.join(asked.deny)}" if asked.deny else "",
+        ]
+        if asked.identity != "off" and not match.is_public:
+            parts.append(f"{asked.identity}: {' or '.join(asked.accept)}")
+            parts.append(f"of {', '.join(asked.issuers)}" if asked.issuers else "")
+            parts.append(f"scopes {' '.join(asked.scopes)}" if asked.scopes else "")
+            parts += [f"{claim} {' or '.join(values)}" for claim, values in asked.claims.items()]
+        mode = "; only watched" if asked.mode == "shadow" else ""
+        yield "access", f"{rule.name}: {', '.join(filter(None, parts)) or 'nothing on public paths'}{mode}"
+    if not applying:
+        yield "access", "no rule applies: everybody may"
 
 
 def _breaker(settings: GatewaySettings, service: str) -> Iterator[tuple[str, str]]:
