@@ -45,7 +45,7 @@ def _audit(arguments: Namespace) -> int:
             print("Nothing was changed yet.")
         return 0
 
-    return with_state(arguments, run)
+    return with_state("audit", arguments, run)
 
 
 def _plain(noted: Noted) -> dict[str, object]:

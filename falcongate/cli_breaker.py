@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.admission.breaker import breaker_names
-from falcongate.cli_state import length, mistake, moment, note, who, with_state
+from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
 from falcongate.config.checks import no_such
 from falcongate.explain import aligned
 
@@ -63,7 +63,7 @@ def _list(arguments: Namespace) -> int:
         print(aligned([heads, *map(_row, breakers.values())]))
         return 0
 
-    return with_state(arguments, run)
+    return with_state("breaker", arguments, run)
 
 
 def _show(arguments: Namespace) -> int:
@@ -80,20 +80,20 @@ def _show(arguments: Namespace) -> int:
             print(aligned([("WHEN", "FROM", "TO", "FAILED", "BY", "WHY"), *map(_line, history)]))
         return 0
 
-    return with_state(arguments, run)
+    return with_state("breaker", arguments, run)
 
 
 def _command(arguments: Namespace) -> int:
     def run(state: SharedState, settings: GatewaySettings) -> int:
         name = _known(arguments.service, breaker_names(settings))
         order, why = arguments.order, arguments.reason
-        breaker = state.command(name, order, by=who(), why=why or order, for_s=arguments.for_s or 0.0)
+        breaker = state.command(name, order, by=who_orders(), why=why or order, for_s=arguments.for_s or 0.0)
         note(state, f"breaker {order}", name, why)
         until = f" until {moment(breaker.until_s)}" if breaker.until_s else ""
         print(f"{name}: {breaker.state}{until}")
         return 0
 
-    return with_state(arguments, run)
+    return with_state("breaker", arguments, run)
 
 
 def _known(service: str, names: list[str]) -> str:

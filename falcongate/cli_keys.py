@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.cli_state import length, mistake, moment, note, who, with_state
+from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
 from falcongate.config.checks import no_such
 from falcongate.config.policies import parse_rate
 from falcongate.explain import aligned, shown
@@ -112,7 +112,7 @@ def _create(arguments: Namespace) -> int:
             made.id,
             made.digest.hex(),
             name=arguments.name,
-            by=who(),
+            by=who_orders(),
             for_s=arguments.for_s or 0.0,
             services=services,
             rates=rates,
@@ -122,7 +122,7 @@ def _create(arguments: Namespace) -> int:
         note(state, "key create", f"{key.id} {key.name}")
         return _show_once(arguments, text, key)
 
-    return with_state(arguments, run)
+    return with_state("keys", arguments, run)
 
 
 def _list(arguments: Namespace) -> int:
@@ -134,14 +134,14 @@ def _list(arguments: Namespace) -> int:
             print(aligned([_HEADS, *map(_row, keys)]))
         return 0
 
-    return with_state(arguments, run)
+    return with_state("keys", arguments, run)
 
 
 def _show(arguments: Namespace) -> int:
     def run(state: SharedState, _: GatewaySettings) -> int:
         return _tell(arguments, state.find_key(arguments.id))
 
-    return with_state(arguments, run)
+    return with_state("keys", arguments, run)
 
 
 def _rotate(arguments: Namespace) -> int:
@@ -156,7 +156,7 @@ def _rotate(arguments: Namespace) -> int:
         note(state, "key rotate", f"{key.id} {key.name}")
         return _show_once(arguments, text, key)
 
-    return with_state(arguments, run)
+    return with_state("keys", arguments, run)
 
 
 def _revoke(arguments: Namespace) -> int:
@@ -166,7 +166,7 @@ def _revoke(arguments: Namespace) -> int:
             note(state, "key revoke", f"{key.id} {key.name}", arguments.reason)
         return _tell(arguments, key)
 
-    return with_state(arguments, run)
+    return with_state("keys", arguments, run)
 
 
 def _new(key_id: str = "") -> tuple[str, KeyText]:

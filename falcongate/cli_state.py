@@ -1,4 +1,4 @@
-"""What commands on the shared state have in common: how they come to it, and who they say they are.
+"""What all commands on the shared state have in common: how they reach it, and how they tell of it.
 
 They ask no gateway, so they work from any host that reaches Redis, also while gateways are drowning.
 """
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _PATIENCE_MS: Final = 2_000
 
 
-def with_state(arguments: Namespace, run: Callable[[SharedState, GatewaySettings], int]) -> int:
-    """Run a command on the shared state, and answer its exit status."""
+def with_state(command: str, arguments: Namespace, run: Callable[[SharedState, GatewaySettings], int]) -> int:
+    """Do something with the shared state of the configuration; 1 if it does not answer."""
     settings = load(path=arguments.config)
     redis = _reachable(settings.redis)
     # What speaks to Redis is made for the workers, which are patched before anything else.
@@ -46,36 +46,8 @@ def with_state(arguments: Namespace, run: Callable[[SharedState, GatewaySettings
     try:
         return run(state, settings)
     except StoreAway as error:
-        print(f"falcongate: Redis did not answer: {error}", file=sys.stderr)
+        print(f"falcongate {command}: Redis did not answer: {error}", file=sys.stderr)
         return 1
-
-
-def who() -> str:
-    """Who gives a command, for those who read of it later."""
-    return f"{getpass.getuser()}@{platform.node()}"
-
-
-def note(state: SharedState, what: str, on: str, why: str = "") -> None:
-    """Note a change that a command has made."""
-    audit(state, Change(who(), "command line", what, on, why))
-
-
-def length(text: str, *, most_days: int = 30) -> float:
-    """An argument like 15m, in seconds."""
-    try:
-        return seconds_of(text, most_days=most_days)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def moment(unix_s: float) -> str:
-    """Local time to the second; `-` for never."""
-    return datetime.fromtimestamp(unix_s, UTC).astimezone().isoformat(timespec="seconds") if unix_s else "-"
-
-
-def mistake(key: str, found: str, remedy: str) -> ConfigError:
-    """What is wrong with an argument."""
-    return ConfigError((ConfigProblem(source="command line", key=key, found=found, remedy=remedy),))
 
 
 def _reachable(settings: RedisSettings) -> RedisSettings:
@@ -93,3 +65,31 @@ def _reachable(settings: RedisSettings) -> RedisSettings:
             "is not set, and no gateway of this user runs here; set it, or REDIS_URL, as the gateway has it"
         )
     raise ConfigError((ConfigProblem(source="shared state", key="redis.url", found="", remedy=remedy),))
+
+
+def who_orders() -> str:
+    """Who gives the command, for the record."""
+    return f"{getpass.getuser()}@{platform.node()}"
+
+
+def note(state: SharedState, what: str, on: str, why: str = "") -> None:
+    """Note a change that a command has made."""
+    audit(state, Change(who_orders(), "command line", what, on, why))
+
+
+def mistake(argument: str, found: str, remedy: str) -> ConfigError:
+    """What is wrong with an argument that only the configuration shows."""
+    return ConfigError((ConfigProblem(source="command line", key=argument, found=found, remedy=remedy),))
+
+
+def length(text: str, *, most_days: int = 30) -> float:
+    """The seconds of an argument like 15m. Raises ArgumentTypeError."""
+    try:
+        return seconds_of(text, most_days=most_days)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def moment(unix_s: float) -> str:
+    """Local time to the second; `-` for never."""
+    return datetime.fromtimestamp(unix_s, UTC).astimezone().isoformat(timespec="seconds") if unix_s else "-"

@@ -127,22 +127,23 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
 
 
 def _access(settings: GatewaySettings, match: Match, method: str, path: str) -> Iterator[tuple[str, str]]:
-    applying = rules_of(settings).applying(match.route.service, method, path)
-    for rule in applying:
+    for rule in rules_of(settings).applying(match.route.service, method, path):
         asked = rule.settings
-        parts = [
-            f"only from {', '.join(asked.allow)}" if asked.allow else "",
-            f"not from {', '.join(asked.deny)}" if asked.deny else "",
-        ]
+        who = f"identity {asked.identity}" if not match.is_public else "nobody is asked on public paths"
+        parts = [who if asked.identity != "off" else ""]
         if asked.identity != "off" and not match.is_public:
-            parts.append(f"{asked.identity}: {' or '.join(asked.accept)}")
-            parts.append(f"of {', '.join(asked.issuers)}" if asked.issuers else "")
-            parts.append(f"scopes {' '.join(asked.scopes)}" if asked.scopes else "")
-            parts += [f"{claim} {' or '.join(values)}" for claim, values in asked.claims.items()]
+            parts += [
+                f"by {' or '.join(asked.accept)}",
+                f"of {' or '.join(asked.issuers)}" if asked.issuers else "",
+                f"with scope {' '.join(asked.scopes)}" if asked.scopes else "",
+                *(f"with {claim} = {' or '.join(values)}" for claim, values in asked.claims.items()),
+            ]
+        parts += [
+            f"from {' or '.join(asked.allow)}" if asked.allow else "",
+            f"not from {' or '.join(asked.deny)}" if asked.deny else "",
+        ]
         mode = "; only watched" if asked.mode == "shadow" else ""
-        yield "access", f"{rule.name}: {', '.join(filter(None, parts)) or 'nothing on public paths'}{mode}"
-    if not applying:
-        yield "access", "no rule applies: everybody may"
+        yield "access", f"{rule.name}: {', '.join(filter(None, parts))}{mode}"
 
 
 def _breaker(settings: GatewaySettings, service: str) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,12 @@ How keys look is `wire/api_key.py`, how they are kept `state/api_keys.py`.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from hmac import compare_digest
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import gevent
 from gevent.event import AsyncResult
 
 from falcongate.admission.recent import Recent
@@ -73,10 +75,10 @@ class ApiKeys:
             raise Unauthorized(_NOT_VALID)
         now = exchange.started
         known = self._known.get(key.id)
-        if known is None or known.since < self._sure_since or now - known.since > _SURE_FOR_S:
+        if known is None or not self._is_sure(known, now):
             known = self._look(exchange, key, known)
         caller = _owner(known, key.digest)
-        if caller is None and now - known.since > _OTHER_SECRET_AGAIN_S:
+        if caller is None and known.secrets and now - known.since > _OTHER_SECRET_AGAIN_S:
             # It may have been rotated a moment ago; who guesses makes one question a second of this.
             caller = _owner(self._look(exchange, key, None), key.digest)
         if caller is None:
@@ -84,6 +86,32 @@ class ApiKeys:
         if caller.ends_at <= now:
             raise Unauthorized(_ENDED)
         return caller
+
+    def is_void(self, caller: Caller) -> bool:
+        """Whether the key of a caller that was let pass has been revoked since. Does not wait.
+
+        What is not sure is asked for in the background: ask again a little later.
+        """
+        if caller.kind != "api_key":
+            return False
+        known = self._known.get(caller.name)
+        if known is None or not self._is_sure(known, monotonic()):
+            self._look_soon(caller.name)
+        return known is not None and not known.secrets
+
+    def _is_sure(self, known: _Known, now: float) -> bool:
+        return known.since >= self._sure_since and now - known.since <= _SURE_FOR_S
+
+    def _look_soon(self, key_id: str) -> None:
+        def look() -> None:
+            since, changes = monotonic(), self._changes
+            with suppress(StoreAway):
+                found = self._ask(key_id)
+                if changes == self._changes:
+                    self._known[key_id] = _Known(since, _secrets_of(found, since) if found else ())
+
+        if key_id not in self._asked:
+            gevent.spawn(look)
 
     def _look(self, exchange: Exchange, key: KeyText, known: _Known | None) -> _Known:
         """What the shared state says of a key; while it is away `known`, for as long as that may be used."""

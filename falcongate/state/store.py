@@ -202,8 +202,7 @@ class Transition:
     slow: int
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A host that is alive and what it says of itself."""
 
     name: str

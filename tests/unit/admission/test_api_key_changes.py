@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
+from falcongate.exchange import Caller
 from falcongate.refusals import CredentialsUnknown
 from falcongate.state.api_keys import ApiKey
 from falcongate.state.memory_store import Fault
@@ -117,6 +119,16 @@ def test_an_answer_that_a_change_has_overtaken_is_not_kept(world: World) -> None
     assert world.why_not(text) == "the key is not valid"
 
 
+def test_a_key_that_is_known_to_be_revoked_is_not_asked_for_again(world: World) -> None:
+    text = world.create()
+    world.state.revoke_key(id_of(text), why="lost")
+    world.why_not(text)
+    world.state.fault = Fault.AWAY
+    world.passed_s = 20
+
+    assert world.why_not(text) == "the key is not valid"
+
+
 @pytest.mark.parametrize("fault", list(Fault))
 def test_without_the_shared_state_known_keys_go_on_until_a_bound(world: World, fault: Fault) -> None:
     text = world.create()
@@ -168,3 +180,33 @@ def test_what_callers_make_up_is_not_remembered_for_ever(world: World) -> None:
 
     assert len(unknown) == 200
     assert unknown._most == 10_000  # noqa: SLF001
+
+
+def is_void(world: World, text: str) -> list[bool]:
+    """What is said of a key that was let pass, now and a moment later."""
+    caller = Caller("api_key", id_of(text))
+    first = world.keys.is_void(caller)
+    gevent.idle()
+    return [first, world.keys.is_void(caller)]
+
+
+def test_whoever_was_let_pass_can_be_asked_about_later(world: World) -> None:
+    text, gone = world.create(), world.create()
+    world.find(text)
+    assert is_void(world, text) == [False, False]
+    assert world.asked == 1
+    world.state.revoke_key(id_of(text), why="")
+
+    assert is_void(world, text) == [False, True]
+    assert is_void(world, gone) == [False, False]
+    assert is_void(world, make_key()) == [False, True]
+    assert not world.keys.is_void(Caller("token", id_of(text)))
+
+
+def test_nobody_is_void_because_nobody_can_be_asked(world: World) -> None:
+    text = world.create()
+    world.find(text)
+    world.state.fault = Fault.AWAY
+    world.gap()
+
+    assert is_void(world, text) == [False, False]
