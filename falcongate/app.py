@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from falcongate import __version__
 from falcongate.admission.access import Access
+from falcongate.admission.api_keys import api_keys_of
 from falcongate.admission.breaker import Breakers
 from falcongate.admission.concurrency import Rooms
 from falcongate.admission.limits import Limits
@@ -122,7 +123,7 @@ class Gateway(Context):
         proxy = Proxy(
             routes,
             self._forwarder,
-            access=Access(self.settings, ()),
+            access=Access(self.settings, (*api_keys_of(self.settings, shared),)),
             socket_io=SocketIo(self._forwarder, Sessions(shared)),
             handshakes=handshakes,
             breakers=breakers,

@@ -254,3 +254,13 @@ class LimitsUnknown(Refusal):
     title = "Requests cannot be counted at the moment"
     suggestion = "Try again after the time in Retry-After."
     detail = "A limit of this route cannot be checked at the moment."
+
+
+class CredentialsUnknown(Refusal):
+    """What tells whether a credential is valid cannot be asked, and it is not known from before."""
+
+    status = 503
+    problem = "credentials-unknown"
+    title = "Credentials cannot be checked at the moment"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "The credentials of this request cannot be checked at the moment."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
+from falcongate.refusals import CredentialsUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from falcongate.refusals import Refusal
 
 _SCOPE_CLAIMS: Final = ("scope", "scp")
+_MAPPED_BITS: Final = 96
 
 
 class Credentials(Protocol):
@@ -29,7 +31,8 @@ class Credentials(Protocol):
     def find(self, exchange: Exchange) -> Caller | None:
         """Whose credential the request has; None if it has none of this kind.
 
-        Raises Unauthorized for one that is not valid. May wait.
+        Raises Unauthorized for one that is not valid, and CredentialsUnknown if nobody can tell at the
+        moment. May wait.
         """
         ...
 
@@ -43,8 +46,8 @@ class Rule:
         self.name = name
         self.settings = settings
         self.scope = Scope(settings)
-        self._allow = [ipaddress.ip_network(text) for text in settings.allow]
-        self._deny = [ipaddress.ip_network(text) for text in settings.deny]
+        self._allow = [network_of(text) for text in settings.allow]
+        self._deny = [network_of(text) for text in settings.deny]
 
     def check_address(self, address: str) -> None:
         """Raise AddressNotAllowed unless callers may come from there."""
@@ -56,10 +59,10 @@ class Rule:
         if not is_allowed or (ip is not None and any(ip in network for network in self._deny)):
             raise AddressNotAllowed
 
-    def check_caller(self, caller: Caller | None, refusal: Unauthorized | None, service: str) -> None:
+    def check_caller(self, caller: Caller | None, refusal: Refusal | None, service: str) -> None:
         """Raise Unauthorized or NotPermitted unless this caller may pass.
 
-        `refusal` is what was wrong with a credential that it sent, if that was not valid.
+        `refusal` is what was wrong with a credential that it sent, if that was not found valid.
         """
         if self.settings.identity == "off":
             return
@@ -87,15 +90,14 @@ class Access:
     """The rules of one configuration in one worker, and the kinds of credentials there are."""
 
     def __init__(self, settings: GatewaySettings, credentials: Sequence[Credentials]) -> None:
-        rules = (Rule(name, rule) for name, rule in settings.access.items())
-        self._rules: Selection[Rule, tuple[Rule, ...]] = Selection(rules, _as_they_are)
+        self._rules = rules_of(settings)
         self._credentials = tuple(credentials)
 
     def admit(self, exchange: Exchange) -> None:
         """Find out who the caller is where a rule asks for that, and let it pass or raise.
 
-        Raises AddressNotAllowed, Unauthorized or NotPermitted. Waits at most for keys of an issuer, or for
-        the shared state.
+        Raises AddressNotAllowed, Unauthorized, CredentialsUnknown or NotPermitted. Waits at most for keys
+        of an issuer, or for the shared state.
         """
         rules = self._rules.for_request(exchange)
         if not rules:
@@ -113,20 +115,34 @@ class Access:
         for rule in rules:
             try:
                 rule.check_caller(exchange.caller, refusal, exchange.service)
-            except (Unauthorized, NotPermitted) as refused:
+            except (Unauthorized, CredentialsUnknown, NotPermitted) as refused:
                 _refuse(exchange, rule, refused)
 
-    def _identify(self, exchange: Exchange) -> Unauthorized | None:
-        """Note the caller; what is wrong with its credential, if that is not valid."""
-        refusal = None
+    def _identify(self, exchange: Exchange) -> Refusal | None:
+        """Note the caller; what is wrong with its credential, if that was not found valid."""
+        refusal: Refusal | None = None
         for credentials in self._credentials:
             try:
                 exchange.caller = credentials.find(exchange)
-            except Unauthorized as refused:
+            except (Unauthorized, CredentialsUnknown) as refused:
                 refusal = refused
             if exchange.caller is not None:
                 return None
         return refusal
+
+
+def rules_of(settings: GatewaySettings) -> Selection[Rule, tuple[Rule, ...]]:
+    """The rules of a configuration."""
+    return Selection((Rule(name, rule) for name, rule in settings.access.items()), _as_they_are)
+
+
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network as callers' addresses are compared with it: that of IPv4 where IPv6 only carries it."""
+    network = ipaddress.ip_network(text)
+    carried = getattr(network.network_address, "ipv4_mapped", None)
+    if carried is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((carried, network.prefixlen - _MAPPED_BITS))
 
 
 def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:

@@ -51,7 +51,7 @@ def _reader(part: str) -> Reader:
         return lambda _: "all"
     if kind == "claim":
         return _claim_reader(name)
-    return _header_reader(part, name or _API_KEY_HEADER)
+    return _key_reader() if kind == "api_key" else _header_reader(part, name)
 
 
 def _address(exchange: Exchange) -> str:
@@ -64,6 +64,19 @@ def _claim_reader(name: str) -> Reader:
         if not isinstance(value, str | int) or value == "":
             return _address(exchange)
         return f"claim:{name}:{_short(str(value))}"
+
+    return read
+
+
+def _key_reader() -> Reader:
+    by_header = _header_reader("api_key", _API_KEY_HEADER)
+
+    def read(exchange: Exchange) -> str:
+        caller = exchange.caller
+        if caller is None or caller.kind != "api_key":
+            return by_header(exchange)
+        # The id outlives a rotation, and tells in the shared state whose count it is.
+        return f"api_key:{caller.name}"
 
     return read
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from falcongate.admission.alone import Alone
 from falcongate.admission.limit_fields import render_limits
-from falcongate.admission.policies import limits_of
+from falcongate.admission.policies import OwnLimits, limits_of
 from falcongate.admission.recent import Recent
 from falcongate.errors import StoreAway
 from falcongate.refusals import LimitReached
@@ -46,6 +46,7 @@ class Limits:
 
     def __init__(self, settings: GatewaySettings, state: SharedState, *, parts: Callable[[], int]) -> None:
         self._policies = limits_of(settings)
+        self._own = OwnLimits()
         self._state = state
         self._has_trio = settings.x_ratelimit_headers
         self._over: Recent[tuple[str, str], _Over] = Recent()
@@ -57,6 +58,8 @@ class Limits:
         Waits for the shared state at most its budget, and not at all without a limit.
         """
         applied = self._policies.for_request(exchange)
+        if exchange.caller is not None and exchange.caller.rates:
+            applied = self._own.beside(applied, exchange.caller.rates)
         if not applied.policies:
             return NOTHING
         charges = applied.charges(exchange)

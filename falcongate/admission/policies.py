@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from falcongate.admission.callers import reader_of
 from falcongate.admission.limit_fields import name_of, render_policies
 from falcongate.admission.recent import Recent
-from falcongate.config.policies import parse_rate
+from falcongate.config.policies import OWN_POLICY, LimitSettings, parse_rate
 from falcongate.routing.path import compile_patterns
 from falcongate.state.store import Charge, Charges, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from falcongate.config.policies import LimitSettings, PolicySettings, ScopeSettings
+    from falcongate.config.policies import PolicySettings, ScopeSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
 
@@ -141,6 +141,26 @@ class Selection(Generic[_Item, _Made]):
     def applying(self, service: str, method: str, path: str) -> tuple[_Item, ...]:
         """Those that apply to such a request."""
         return tuple(policy for policy in self._all if policy.scope.covers(service, method, path))
+
+
+class OwnLimits:
+    """Limits that a caller brings along, beside those of the configuration that apply to its request.
+
+    They are called `key`, like what has them, and each key has a count of its own.
+    """
+
+    __slots__ = ("_joined",)
+
+    def __init__(self) -> None:
+        self._joined: Recent[tuple[Applied, tuple[str, ...]], Applied] = Recent(_MAX_KNOWN_CALLERS)
+
+    def beside(self, applied: Applied, rates: tuple[str, ...]) -> Applied:
+        """All of them as one. `rates` have been parsed before."""
+        joined = self._joined.get((applied, rates))
+        if joined is None:
+            own = Policy(OWN_POLICY, LimitSettings(rate=rates, key=("api_key",)))
+            joined = self._joined[applied, rates] = Applied((*applied.policies, own))
+        return joined
 
 
 def limits_of(settings: GatewaySettings) -> Selection[Policy, Applied]:

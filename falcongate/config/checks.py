@@ -7,8 +7,9 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from falcongate.config.address_lists import in_address_lists
 from falcongate.config.mistakes import Mistake, shown
-from falcongate.config.policies import parse_rate
+from falcongate.config.policies import OWN_POLICY, parse_rate
 from falcongate.config.tls import TlsSettings
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
         yield from _in_policy(("concurrency", name), places, settings.services)
         if name in settings.limits:
             yield Mistake(("concurrency", name), "limits has one of this name: give it another", name)
+    for name in {OWN_POLICY} & (settings.limits.keys() | settings.concurrency.keys()):
+        table = "limits" if name in settings.limits else "concurrency"
+        yield Mistake((table, name), "limits of API keys have this name: give it another", shown(name))
+    for name, rule in settings.access.items():
+        yield from in_address_lists(("access", name), rule)
     yield from _in_breaker(("breaker",), settings.breaker)
     for name, service in settings.services.items():
         if service.breaker.model_fields_set:

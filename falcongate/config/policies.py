@@ -24,6 +24,9 @@ from falcongate.config.values import (
     ServiceName,
 )
 
+OWN_POLICY: Final = "key"
+"""How limits are called that a caller's API key brings along."""
+
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})?(s|m|h|d)")
 _KEY: Final = re.compile(
     r"caller_address|service|route|global|api_key|claim:[A-Za-z0-9_.-]{1,64}|header:[!#$%&'*+.^`|~0-9A-Za-z-]{1,64}"
@@ -88,8 +91,9 @@ class PolicySettings(ScopeSettings):
 
     key: CallerKey = ("caller_address",)
     """Who shares one count: `caller_address` (IPv6 by /64), `claim:NAME` of a token that was checked,
-    `api_key` (the header X-API-Key), `header:NAME`, `service`, `route`, `global`, or a list of these for
-    their combinations. A request that lacks one of them is counted by its address in its place."""
+    `api_key` (a key of `falcongate keys` that was checked, else the header X-API-Key), `header:NAME`,
+    `service`, `route`, `global`, or a list of these for their combinations. A request that lacks one of
+    them is counted by its address in its place."""
 
     on_store_failure: OnStoreFailure = "share"
     """Without Redis: `share` gives each host its part of the limit, `open` lets all pass, `closed` none."""

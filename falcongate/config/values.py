@@ -40,7 +40,6 @@ _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?|")
 
 SECONDS_IN: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LENGTH: Final = re.compile(r"([0-9]{1,7})([smhd])")
-_MAX_LENGTH_S: Final = 30 * 86_400
 
 
 def _address(url: str) -> str:
@@ -142,12 +141,12 @@ def _is_host(text: str) -> bool:
     return bool(parts.hostname) and parts.port != 0
 
 
-def seconds_of(length: object) -> float:
-    """`90s`, `15m`, `2h`, `7d` in seconds; at most 30 days. Raises ValueError."""
+def seconds_of(length: object, *, most_days: int = 30) -> float:
+    """`90s`, `15m`, `2h`, `7d` in seconds. Raises ValueError."""
     found = _LENGTH.fullmatch(length) if isinstance(length, str) else None
     seconds = int(found[1]) * SECONDS_IN[found[2]] if found else 0
-    if not 0 < seconds <= _MAX_LENGTH_S:
-        raise ValueError("must be a length of time like 90s, 15m, 2h or 7d, of 30 days at most")
+    if not 0 < seconds <= most_days * SECONDS_IN["d"]:
+        raise ValueError(f"must be a length of time like 90s, 15m, 2h or 7d, of {most_days} days at most")
     return float(seconds)
 
 

@@ -10,6 +10,7 @@ from falcongate.config.values import seconds_of
 from falcongate.errors import StoreAway
 from falcongate.exchange import EXCHANGE
 from falcongate.refusals import BodyTooLarge, MalformedRequest, NoSuchBreaker, StateUnavailable
+from falcongate.state.audit import Change, audit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,8 @@ class BreakerOrder:
             breaker = self._state.command(name, self._order, by=who, why=reason or self._order, for_s=for_s)
         except StoreAway:
             raise StateUnavailable(retry_after_s=1) from None
+        where = exchange.peer_address or "unix"
+        audit(self._state, Change(who, where, f"breaker {self._order}", name, reason))
         resp.media = {"service": name, **_shown(breaker, is_operator=True)}
         resp.cache_control = ("no-store",)
 

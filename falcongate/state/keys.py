@@ -20,6 +20,9 @@ _SAFE: Final = re.compile(rf"[A-Za-z0-9._:@/-]{{1,{_MAX_LENGTH}}}", re.ASCII)
 
 TRANSITIONS: Final = f"{_STAMP}breakers"
 HOSTS: Final = f"{_STAMP}hosts"
+AUDIT: Final = f"{_STAMP}audit"
+API_KEYS: Final = f"{_STAMP}key-ids"
+API_KEY_CHANGES: Final = f"{_STAMP}key-changes"
 
 
 def plain(name: str) -> str:
@@ -53,6 +56,11 @@ def lease_key(key: str) -> str:
 def session_key(service: str, sid: str) -> str:
     """A session that one target of a service keeps. What begins it may come from a caller."""
     return f"{_STAMP}session:{{{plain(f'{service}:{sid}')}}}"
+
+
+def api_key_key(key_id: str) -> str:
+    """An API key."""
+    return f"{_STAMP}key:{{{plain(key_id)}}}"
 
 
 def breaker_keys(name: str) -> tuple[str, str, str, str]:

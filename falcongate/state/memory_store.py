@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import gevent
 
 from falcongate.errors import StoreAway
+from falcongate.state.api_keys import ApiKey, MemoryKeys
+from falcongate.state.audit import MemoryAudit
 from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
 from falcongate.state.sessions import MemorySessions
@@ -20,6 +22,7 @@ from falcongate.state.store import Host, whole_ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from falcongate.state.audit import Change, Noted
     from falcongate.state.sessions import Session
     from falcongate.state.store import (
         Breaker,
@@ -70,6 +73,8 @@ class MemoryState:
         self._leases = MemoryLeases()
         self._breakers = MemoryBreakers()
         self._sessions = MemorySessions()
+        self._keys = MemoryKeys()
+        self._audit = MemoryAudit()
         self._hosts: dict[str, tuple[int, str]] = {}
 
     def charge(self, charges: Sequence[Charge]) -> Charged:
@@ -165,6 +170,55 @@ class MemoryState:
     def forget_session(self, service: str, sid: str) -> None:
         """As `SessionStore` says."""
         self._tell(lambda: self._sessions.forget(service, sid))
+
+    def create_key(
+        self,
+        key_id: str,
+        digest: str,
+        *,
+        name: str,
+        by: str,
+        for_s: float = 0.0,
+        services: Sequence[str] = (),
+        rates: Sequence[str] = (),
+    ) -> ApiKey | None:
+        """As `KeyStore` says."""
+        key = ApiKey(key_id, name, digest, 0.0, by, services=tuple(services), rates=tuple(rates))
+        return self._ask(lambda: self._keys.create(key, for_s=for_s, now_ms=self._clock()))
+
+    def find_key(self, key_id: str) -> ApiKey | None:
+        """As `KeyStore` says."""
+        return self._ask(lambda: self._keys.find(key_id, self._clock()))
+
+    def list_keys(self) -> Sequence[ApiKey]:
+        """As `KeyStore` says."""
+        return self._ask(lambda: self._keys.all(self._clock()))
+
+    def rotate_key(
+        self, key_id: str, digest: str, *, grace_s: float, for_s: float | None = None
+    ) -> ApiKey | None:
+        """As `KeyStore` says."""
+        now_ms = self._clock()
+        return self._ask(
+            lambda: self._keys.rotate(key_id, digest, grace_s=grace_s, for_s=for_s, now_ms=now_ms)
+        )
+
+    def revoke_key(self, key_id: str, *, why: str) -> ApiKey | None:
+        """As `KeyStore` says."""
+        return self._ask(lambda: self._keys.revoke(key_id, why=why, now_ms=self._clock()))
+
+    def subscribe_keys(self, on_change: Callable[[str], None], on_gap: Callable[[], None]) -> None:
+        """As `KeyStore` says."""
+        self._keys.subscribe(on_change)
+        on_gap()
+
+    def note_change(self, change: Change) -> None:
+        """As `AuditLog` says."""
+        self._ask(lambda: self._audit.note(change, self._clock()))
+
+    def changes(self, count: int) -> Sequence[Noted]:
+        """As `AuditLog` says."""
+        return self._ask(lambda: self._audit.last(count))
 
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """As `SharedState` says."""

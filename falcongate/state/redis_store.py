@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from falcongate.state.keys import HOSTS, plain
+from falcongate.state.redis_api_keys import RedisApiKeys
+from falcongate.state.redis_audit import RedisAudit
 from falcongate.state.redis_breaker import RedisBreakers
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import RedisLimits
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 _HOSTS: Final = Script("hosts")
 
 
-class RedisState(RedisLimits, RedisBreakers, RedisSessions):
-    """A `SharedState`: limits, places, breakers and sessions from its parts, and who is alive.
+class RedisState(RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisAudit):
+    """A `SharedState`: limits, places, breakers and all else from its parts, and who is alive.
 
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.
     """

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from falcongate.state.api_keys import KeyStore
+from falcongate.state.audit import AuditLog
 from falcongate.state.sessions import SessionStore
 
 if TYPE_CHECKING:
@@ -200,15 +202,14 @@ class Transition:
     slow: int
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A host that is alive and what it says of itself."""
 
     name: str
     says: str
 
 
-class SharedState(SessionStore, Protocol):
+class SharedState(SessionStore, KeyStore, AuditLog, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may

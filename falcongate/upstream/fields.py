@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from falcongate.wire.api_key import PREFIX, key_in_bearer
 from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ServiceFields:
         block = exchange.block
         match, caller = exchange.route_match, exchange.caller
         is_public = match is not None and match.is_public
-        # A key of ours means nothing to a service.
+        # SECURITY: a key of ours means nothing to a service, which could use it elsewhere.
         has_key = caller is not None and caller.kind == "api_key"
         if block.forwarded_for != (route, is_public, has_key):
             own = self._end_to_end(block.fields, is_public=is_public, has_key=has_key)
@@ -126,20 +127,32 @@ class ServiceFields:
         nominated: frozenset[bytes] = frozenset()
         for field in fields:
             kind = self._kinds[field.name]
-            if kind == _PASS or (kind == _API_KEY and not has_key):
+            if kind == _PASS:
                 lines.append(field.line)
             elif kind == _CONNECTION:
                 nominated |= connection_tokens(field.value)
-            elif kind in (_CREDENTIAL, _COOKIE):
-                if not is_public:
-                    lines.append(field.line)
-                elif kind == _COOKIE and (cookies := without_cookies(field.value, self._cookies)):
-                    lines.append(b"Cookie: " + cookies)
+            elif kind != _DROP:
+                line = self._credential(field, kind, is_public=is_public, has_key=has_key)
+                lines += [line] if line else []
         if not nominated <= _ORDINARY_TOKENS:
             removed = nominated - _PROTECTED
             lines = [line for line in lines if line.partition(b":")[0].lower() not in removed]
         lines.append(b"")
         return b"\r\n".join(lines)
+
+    def _credential(self, field: Field, kind: int, *, is_public: bool, has_key: bool) -> bytes:
+        """What the service gets of a credential, as a line; b"" if that is nothing."""
+        if kind == _API_KEY:
+            # Services may have keys of their own, under the same name.
+            is_ours = field.text.startswith(PREFIX)
+            return b"" if is_ours and (has_key or is_public) else field.line
+        if kind == _CREDENTIAL:
+            is_ours = has_key and key_in_bearer(field.text) != ""
+            return b"" if is_ours or is_public else field.line
+        if not is_public:
+            return field.line
+        cookies = without_cookies(field.value, self._cookies)
+        return b"Cookie: " + cookies if cookies else b""
 
 
 def _of_connection(exchange: Exchange, route: Route) -> bytes:

@@ -12,7 +12,8 @@ import pytest
 from redis.crc import key_slot
 
 from falcongate.errors import StoreAway
-from falcongate.state.keys import TRANSITIONS, limit_key
+from falcongate.state.audit import Change
+from falcongate.state.keys import API_KEY_CHANGES, TRANSITIONS, limit_key
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import CHARGE
 from falcongate.state.redis_store import RedisState
@@ -20,12 +21,14 @@ from falcongate.state.sessions import Session
 from falcongate.state.store import BreakerRules, Charge, Transition, Window
 from tests.architecture.tree import DOCS
 from tests.contract import stores
+from tests.contract.layout import fields, keys, lifetime_s
 from tests.contract.stores import START_MS, Answer, Opened, PlainLine
 from tests.support.redis_servers import RedisServer
 
 WINDOW = Window("api", limit=3, length_s=60)
 KEY = "falcongate:1:limit:{203.0.113.7}:api:60s/10"
 BREAKER = "falcongate:1:breaker:{hr}"
+API_KEY = "falcongate:1:key:{0123456789ab}"
 
 
 @pytest.fixture(params=["fakeredis", "redis"])
@@ -37,19 +40,6 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
     else:
         with stores.real(request.getfixturevalue("server_of")("redis")) as opened:
             yield opened
-
-
-def fields(opened: Opened, key: str) -> dict[str, str]:
-    found = opened.line.command("HGETALL", key)
-    return dict(zip(found[::2], found[1::2], strict=True))
-
-
-def lifetime_s(opened: Opened, key: str) -> float:
-    return opened.line.command("PTTL", key) / 1000
-
-
-def keys(opened: Opened) -> set[str]:
-    return set(opened.line.command("KEYS", "falcongate:*"))
 
 
 def test_a_window_is_a_hash_of_its_buckets(opened: Opened) -> None:
@@ -224,6 +214,11 @@ def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
         for name in names:
             opened.state.charge([Charge(WINDOW, name), Charge(Window("b", limit=1, length_s=1), name)])
             opened.state.command(name, "disable", by="", why="")
+            opened.state.create_key(name, "first", name="", by="")
+            opened.state.rotate_key(name, "second", grace_s=1, for_s=0.0)
+            opened.state.revoke_key(name, why="")
+            opened.state.note_change(Change("", "", "", name))
+        assert {key.id for key in opened.state.list_keys()} == set(names)
         assert [breaker.state for breaker in opened.state.snapshot(names).values()] == ["DISABLED"] * 5
 
     assert key_slot(limit_key(Charge(WINDOW, "}")).encode()) == key_slot(b"%7D")
@@ -261,8 +256,12 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.lease("hr", limit=1, owner="a", ttl_s=1)
     opened.state.beat("gw-1", says="", ttl_s=1)
     opened.state.note_session("messaging", "Vr7Xt", Session("http://10.0.0.1:3000", 90))
+    opened.state.create_key("0123456789ab", "first", name="", by="", for_s=60.0)
+    opened.state.rotate_key("0123456789ab", "second", grace_s=1)
+    opened.state.revoke_key("0123456789ab", why="")
+    opened.state.note_change(Change("", "", "", ""))
     page = (DOCS / "redis.md").read_text("utf-8")
-    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS}
+    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS, API_KEY_CHANGES}
     documented = {
         re.sub(r"\{.*?\}", "{}", key).replace("POLICY:LENGTHs/BUCKETS", "api:60s/10")
         for key in re.findall(r"^\| `(falcongate:1:[^`]+)` \|", page, re.MULTILINE)
@@ -270,6 +269,6 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
 
     assert documented == kinds | {"falcongate:1:write-test"}
     named = set(re.findall(r"`(\w+)`", page))
-    assert not fields(opened, BREAKER).keys() - named
+    assert not (fields(opened, BREAKER).keys() | fields(opened, API_KEY).keys()) - named
     assert not {field.name for field in dataclasses.fields(Transition)} - named
     assert not {field.name for field in dataclasses.fields(probe.breaker)} - named

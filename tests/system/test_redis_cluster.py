@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def sites(
             "last-tenant": {**many, **last, **tenant},
             "last-all": {**few, **last, "key": "global"},
         },
+        access={"keys": {"identity": "required", "paths": ["/api/honest/keys/**"]}},
         concurrency={"it": {"limit": PLACES, "paths": ["/api/moody/room/**"]}},
         services={
             "moody": {
@@ -135,18 +136,19 @@ def test_no_more_than_its_places_are_in_flight_on_both_hosts(
         until(lambda: client.zcard(key) == 0, "all places are given back")
 
 
-def test_commands_reach_breakers_wherever_they_lie(
-    servers: list[RedisServer], sites: list[Site], tmp_path: Path
-) -> None:
-    names = ("honest", "s1", "s3")
-    assert len({master_of(servers, f"falcongate:1:breaker:{{{name}}}") for name in names}) == 3
+NAMES = ("honest", "s1", "s3")
+
+
+@pytest.fixture
+def command(servers: list[RedisServer], tmp_path: Path) -> Callable[..., str]:
+    """A command on the cluster that must succeed; answers what it has said."""
     config = tmp_path / "gateway.toml"
-    services = "".join(f'[services.{name}]\nurl = "http://127.0.0.1:1"\n' for name in names)
+    services = "".join(f'[services.{name}]\nurl = "http://127.0.0.1:1"\n' for name in NAMES)
     config.write_text(f'[redis]\nurl = "{servers[2].url}"\ncluster = true\n{services}', "utf-8")
 
-    def command(*words: str) -> str:
+    def run(*words: str) -> str:
         done = subprocess.run(  # noqa: S603  # our own command
-            [sys.executable, "-m", "falcongate", "breaker", *words, "--config", str(config)],
+            [sys.executable, "-m", "falcongate", *words, "--config", str(config)],
             cwd=ROOT,
             env=environment(),
             capture_output=True,
@@ -157,12 +159,42 @@ def test_commands_reach_breakers_wherever_they_lie(
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    listed = json.loads(command("list", "--json"))
-    assert {name: breaker["state"] for name, breaker in listed.items()} == dict.fromkeys(names, "CLOSED")
-    for name in names:
-        assert command("disable", name, "--reason", "moving house") == f"{name}: DISABLED\n"
-    until(lambda: all(all_say(sites, "DISABLED", name) for name in names), "all know of the orders")
-    assert command("list").count("DISABLED") == len(names)
-    assert "moving house" in command("show", "honest")
-    assert command("enable", "honest") == "honest: CLOSED\n"
+    return run
+
+
+def test_keys_are_made_and_ended_wherever_they_lie(sites: list[Site], command: Callable[..., str]) -> None:
+    made = [json.loads(command("keys", "create", f"key {number}", "--json")) for number in range(4)]
+
+    def all_answer(status: int, text: str) -> bool:
+        fields = [("X-API-Key", text)]
+        with ThreadPoolExecutor(8) as pool:
+            answers = pool.map(lambda site: ask(site, "/api/honest/keys/x", fields), sites * 12)
+            return all(answer.status == status for answer in answers)
+
+    for key in made:
+        assert all_answer(200, key["key"])
+    again = json.loads(command("keys", "rotate", made[0]["id"], "--grace", "0", "--json"))
+    command("keys", "revoke", made[1]["id"], "--reason", "lost")
+    until(lambda: all_answer(401, made[0]["key"]), "its secret before is gone")
+    until(lambda: all_answer(401, made[1]["key"]), "it is revoked")
+    assert all_answer(200, again["key"])
+    assert all_answer(200, made[2]["key"])
+    listed = json.loads(command("keys", "list", "--json"))
+    assert [key["name"] for key in listed] == [f"key {number}" for number in range(4)]
+    noted = json.loads(command("audit", "--last", "2", "--json"))
+    assert [change["did"] for change in noted] == ["key revoke", "key rotate"]
+
+
+def test_commands_reach_breakers_wherever_they_lie(
+    servers: list[RedisServer], sites: list[Site], command: Callable[..., str]
+) -> None:
+    assert len({master_of(servers, f"falcongate:1:breaker:{{{name}}}") for name in NAMES}) == 3
+    listed = json.loads(command("breaker", "list", "--json"))
+    assert {name: breaker["state"] for name, breaker in listed.items()} == dict.fromkeys(NAMES, "CLOSED")
+    for name in NAMES:
+        assert command("breaker", "disable", name, "--reason", "moving house") == f"{name}: DISABLED\n"
+    until(lambda: all(all_say(sites, "DISABLED", name) for name in NAMES), "all know of the orders")
+    assert command("breaker", "list").count("DISABLED") == len(NAMES)
+    assert "moving house" in command("breaker", "show", "honest")
+    assert command("breaker", "enable", "honest") == "honest: CLOSED\n"
     until(lambda: all_say(sites, "CLOSED", "honest"), "and of the end of one")

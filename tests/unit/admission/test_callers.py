@@ -69,6 +69,16 @@ def test_secrets_are_counted_by_their_digest(key: str, header: str) -> None:
     assert first.startswith(key)
 
 
+def test_a_key_that_was_checked_is_counted_by_its_id_whatever_its_secret() -> None:
+    read = reader_of(["api_key"])
+    exchange = make_exchange("Authorization: Bearer fg_0123456789ab_secret")
+    assert read(exchange) == "192.0.2.1"
+    exchange.caller = Caller("api_key", "0123456789ab")
+    assert read(exchange) == "api_key:0123456789ab"
+    exchange.caller = Caller("token", "0123456789ab")
+    assert read(exchange) == "192.0.2.1"
+
+
 def test_no_caller_can_be_taken_for_another_by_what_it_sends() -> None:
     read = reader_of(["header:X-A", "header:X-B"])
     assert read(make_exchange("X-A: a@header:X-B:b")) != read(make_exchange("X-A: a", "X-B: b"))

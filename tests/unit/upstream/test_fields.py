@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falcongate.exchange import Exchange
+from falcongate.exchange import Caller, Exchange
 from falcongate.routing.table import Route
 from falcongate.upstream.fields import ServiceFields, without_cookies
 from tests.unit.making import REQUEST_ID, make_exchange, make_match, make_route
@@ -235,3 +235,32 @@ def test_forwarded_says_the_same_for_who_asks_for_it(
 
     assert said(exchange(), "forwarded", make_route(forwarded_header=True)) == forwarded
     assert not [line for line in sent(exchange()) if line.startswith("Forwarded:")]
+
+
+KEY = "fg_0123456789ab_secret"
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        ([f"X-API-Key: {KEY}"], []),
+        ([f"x-api-key: {KEY}", "Authorization: Basic YTpi"], ["Authorization: Basic YTpi"]),
+        ([f"Authorization: Bearer {KEY}", "X-API-Key: a-service-s"], ["X-API-Key: a-service-s"]),
+        ([f"Authorization: bearer  {KEY}", f"X-API-Key: {KEY}"], []),
+        (["Authorization: Bearer eyJh.b.c", f"X-API-Key: {KEY}"], ["Authorization: Bearer eyJh.b.c"]),
+    ],
+)
+def test_a_key_of_ours_is_not_for_services(lines: list[str], kept: list[str]) -> None:
+    exchange = make_exchange("Host: api.test", *lines)
+    exchange.host = "api.test"
+    exchange.caller = Caller("api_key", "0123456789ab")
+
+    assert [line for line in sent(exchange) if line not in OURS and "Host" not in line] == kept
+
+
+def test_a_key_that_nobody_asked_for_passes_but_on_public_paths() -> None:
+    lines = [f"X-API-Key: {KEY}", f"Authorization: Bearer {KEY}"]
+
+    assert [line for line in passed(*lines) if "Key" in line or "Auth" in line] == lines
+    assert [line for line in passed(*lines, is_public=True) if "fg_" in line] == []
+    assert [line for line in passed("X-API-Key: other", is_public=True) if "other" in line] != []

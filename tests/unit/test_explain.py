@@ -1,0 +1,46 @@
+"""What is told of a request, as far as it is not seen in what the command prints."""
+
+from __future__ import annotations
+
+from falcongate.config.settings import GatewaySettings
+from falcongate.explain import explain
+
+SETTINGS = GatewaySettings.model_validate(
+    {
+        "public_paths": ["/api/hr/public/**"],
+        "services": {"hr": {"url": "http://a"}, "lms": {"url": "http://b"}},
+        "access": {
+            "office": {"allow": ["10.0.0.0/8"], "deny": ["10.9.0.0/16"], "services": ["hr"]},
+            "keys": {"identity": "required", "accept": "api_key", "mode": "shadow", "services": ["hr"]},
+            "staff": {
+                "identity": "required",
+                "accept": "token",
+                "issuers": ["ours"],
+                "scopes": ["read"],
+                "claims": {"role": ["admin", "owner"]},
+                "paths": ["/api/hr/staff/**"],
+            },
+        },
+    }
+)
+
+
+def access(path: str) -> list[str]:
+    """What is told of who may pass."""
+    return [meaning for word, meaning in explain(SETTINGS, "GET", path.encode()) if word == "access"]
+
+
+def test_all_rules_that_apply_are_told() -> None:
+    assert access("/api/hr/staff/x") == [
+        "office: from 10.0.0.0/8, not from 10.9.0.0/16",
+        "keys: identity required, by api_key; only watched",
+        "staff: identity required, by token, of ours, with scope read, with role = admin or owner",
+    ]
+    assert access("/api/lms/x") == []
+
+
+def test_on_public_paths_nobody_is_asked_who_it_is() -> None:
+    assert access("/api/hr/public/x") == [
+        "office: from 10.0.0.0/8, not from 10.9.0.0/16",
+        "keys: nobody is asked on public paths; only watched",
+    ]
