@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from falcongate.config.admin_checks import in_admin
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import parse_rate
 from falcongate.config.tls import TlsSettings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings, ServiceSettings
 
-_OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
+_OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws", "/admin")
 
 
 def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
@@ -32,6 +33,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
     yield from _in_redis(settings.redis)
+    yield from in_admin(settings)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)
         rates = [f"{rate.limit} in {rate.window_s} s" for rate in map(parse_rate, limit.rate)]

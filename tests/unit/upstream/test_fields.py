@@ -235,3 +235,16 @@ def test_forwarded_says_the_same_for_who_asks_for_it(
 
     assert said(exchange(), "forwarded", make_route(forwarded_header=True)) == forwarded
     assert not [line for line in sent(exchange()) if line.startswith("Forwarded:")]
+
+
+def test_cookies_of_the_gateway_are_for_no_service() -> None:
+    fields = ServiceFields(credential_cookies=["sessionid"], told=[], own_cookies=["__Host-own", "own"])
+    for line, arrives in (
+        ("Cookie: a=1; __Host-own=x; sessionid=2", "Cookie: a=1; sessionid=2"),
+        ("Cookie: own=x", None),
+        ("Cookie: a=1", "Cookie: a=1"),
+    ):
+        exchange = make_exchange("Host: api.test", line)
+        exchange.route_match = make_match(make_route())
+        lines = fields.render(exchange, exchange.route_match.route, b"").decode().split("\r\n")
+        assert [line for line in lines if line.lower().startswith("cookie")] == ([arrives] if arrives else [])
