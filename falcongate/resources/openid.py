@@ -19,6 +19,7 @@ from falcongate.denials import SignInFailed
 from falcongate.exchange import Caller
 from falcongate.refusals import ProviderUnavailable
 from falcongate.resources.id_token import NotValid, verified_claims
+from falcongate.resources.operators import one_line
 from falcongate.upstream.fetch import FetchFailed
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _METADATA_S: Final = 3_600.0
 _AFTER_FAILURE_S: Final = 5.0
 _NAMES: Final = ("email", "preferred_username", "name", "sub")
-_MAX_NAME: Final = 100
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
@@ -212,6 +212,7 @@ def _texts(said: object) -> list[str]:
 
 
 def _name_of(claims: Mapping[str, Any]) -> str:
-    """What a user is called in pages and histories: on one line, and not for ever."""
-    said = next(claims[name] for name in _NAMES if isinstance(claims.get(name), str) and claims[name])
-    return "".join(sign if sign.isprintable() else "?" for sign in said)[:_MAX_NAME]
+    """What a user is called in pages and histories."""
+    return one_line(
+        next(claims[name] for name in _NAMES if isinstance(claims.get(name), str) and claims[name])
+    )

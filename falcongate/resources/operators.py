@@ -5,14 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from falcongate.admission.access import has_scopes
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
 from falcongate.resources import pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from falcongate.admission.access import Credentials
     from falcongate.config.admin import AdminSettings
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.operator_sessions import OperatorSessions
 
-    Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BEARER: Final = "bearer "
+_MAX_NAME: Final = 100
 _log = logging.getLogger("falcongate.admin")
 
 
@@ -36,6 +38,14 @@ class Note(Protocol):
 def log_note(who: str, where: str, what: str, why: str) -> None:
     """Write it into the log."""
     _log.info("%s by %s from %s: %s", what, who or "somebody", where or "a Unix socket", why)
+
+
+class _Right(NamedTuple):
+    """To look, or to change: from where, by which setting, and which pages may by their user's session."""
+
+    setting: str
+    networks: tuple[_Network, ...]
+    may_by_cookie: Callable[[dict[str, Any], str], bool]
 
 
 class Operators:
@@ -65,27 +75,19 @@ class Operators:
         self._proven_address = proven_address
         self._note = note
         self._own_url = own_url
-        self._read_from = [ipaddress.ip_network(text) for text in settings.read_from]
-        self._change_from = [ipaddress.ip_network(text) for text in settings.change_from]
+        self._reading = _Right("admin.read_from", _networks(settings.read_from), pages.may_read_by_cookie)
+        self._changing = _Right(
+            "admin.change_from", _networks(settings.change_from), pages.may_change_by_cookie
+        )
 
     def identify_reader(self, exchange: Exchange) -> str:
         """Who wants to see what is for operators. Raises Unauthorized, Forbidden or NotPermitted."""
-        by_credential = self._of_bearer(exchange)
-        if by_credential:
-            return by_credential
-        if self._sessions is not None and (session := self._sessions.find(exchange.environ)):
-            if pages.may_read_by_cookie(exchange.environ, self._own_url):
-                return session.name
-            raise _of_a_strange_page()
-        address = self._proven_address(exchange)
-        if self._is_from(address, self._read_from, exchange):
-            return f"operator@{address}"
-        raise self._refusal("admin.read_from", is_listed=_is_in(address, self._read_from), address=address)
+        return self._identify(exchange, self._reading)
 
     def identify_changer(self, exchange: Exchange) -> str:
         """Who wants to change something; a name for the history. Raises like `identify_reader`."""
         try:
-            return self._changer(exchange)
+            return self._identify(exchange, self._changing)
         except (Unauthorized, Forbidden, NotPermitted) as refused:
             what = f"refused: {exchange.method} {exchange.path}"
             self._note("", exchange.caller_address, what, refused.detail)
@@ -101,20 +103,20 @@ class Operators:
             return False
         return True
 
-    def _changer(self, exchange: Exchange) -> str:
+    def _identify(self, exchange: Exchange, right: _Right) -> str:
         by_credential = self._of_bearer(exchange)
         if by_credential:
             return by_credential
         if self._sessions is not None and (session := self._sessions.find(exchange.environ)):
-            if pages.may_change_by_cookie(exchange.environ, self._own_url):
+            if right.may_by_cookie(exchange.environ, self._own_url):
                 return session.name
             raise _of_a_strange_page()
         address = self._proven_address(exchange)
-        if self._is_from(address, self._change_from, exchange):
-            return f"operator@{address}"
-        raise self._refusal(
-            "admin.change_from", is_listed=_is_in(address, self._change_from), address=address
-        )
+        ip = _ip(address)
+        is_listed = ip is not None and any(ip in network for network in right.networks)
+        if ip is None or not is_listed or not self._is_no_strange_page(exchange, ip):
+            raise self._refusal(right.setting, is_listed=is_listed, address=address)
+        return f"operator@{address}"
 
     def _of_bearer(self, exchange: Exchange) -> str:
         """Whose the bearer token is; "" without one. One that is not valid is no better than none."""
@@ -129,13 +131,10 @@ class Operators:
             raise Unauthorized("it is not for administration")
         if not has_scopes(caller, (self._settings.token_scope,)):
             raise NotPermitted((self._settings.token_scope,))
-        return f"{caller.name} ({caller.issuer})"
+        return f"{one_line(caller.name)} ({caller.issuer})"
 
-    def _is_from(self, address: str, networks: Networks, exchange: Exchange) -> bool:
-        """Whether whoever asks sits at one of these addresses, and not a page in a browser there."""
-        ip = _ip(address)
-        if ip is None or not any(ip in network for network in networks):
-            return False
+    def _is_no_strange_page(self, exchange: Exchange, ip: _Address) -> bool:
+        """Whether it is not a page in a browser at this address that asks, unless it is one of ours."""
         is_program = not ip.is_loopback and not pages.may_be_of_browser(exchange.environ)
         return pages.is_of_no_page(exchange.environ) and (
             is_program or pages.is_name_of_ours(exchange.host, self._own_url)
@@ -169,14 +168,18 @@ def _of_a_strange_page() -> Forbidden:
     return refusal
 
 
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def one_line(name: str) -> str:
+    """A name as it is shown in pages and histories: on one line, and not for ever."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)[:_MAX_NAME]
+
+
+def _networks(texts: Iterable[str]) -> tuple[_Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _ip(address: str) -> _Address | None:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return None  # behind a Unix socket stands a proxy as a rule
     return getattr(ip, "ipv4_mapped", None) or ip
-
-
-def _is_in(address: str, networks: Networks) -> bool:
-    ip = _ip(address)
-    return ip is not None and any(ip in network for network in networks)
