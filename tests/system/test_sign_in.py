@@ -246,6 +246,20 @@ def test_what_happened_is_in_the_log_and_no_secret_is(place: Place) -> None:
     assert not [secret for secret in [*secrets, "odd/signs"] if secret in written]
 
 
+def test_sign_ins_can_be_limited(place: Place, tmp_path: Path) -> None:
+    settings = {
+        "public_url": OPS,
+        "admin": {"sign_in": settings_of(place.issuer)},
+        "limits": {"sign-in": {"rate": "3/m", "paths": ["/admin/**"]}},
+    }
+    with running(Plan("limited", settings, 0), tmp_path) as site:
+        user = User({"ops.example.com": site.gateway.address})
+        statuses = [user.get(f"{OPS}/admin/{path}").status for path in ("sign-in", "callback", "sign-in")]
+        assert statuses == [303, 403, 303]
+        assert user.get(f"{OPS}/admin/sign-in").status == 429
+        assert user.get(f"{OPS}/admin/callback?code=x&state=y").status == 429
+
+
 def test_while_the_provider_is_away_nobody_signs_in_and_sessions_go_on(tmp_path: Path) -> None:
     with refusing_port() as port:
         issuer = f"http://localhost:{port}"
