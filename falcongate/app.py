@@ -28,11 +28,10 @@ from falcongate.middleware.cors import Cors
 from falcongate.middleware.problem import add_error_handlers
 from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
-from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
-from falcongate.resources.doors import Doors
+from falcongate.resources.admin_doors import AdminDoors
+from falcongate.resources.doors import Doors, For
 from falcongate.resources.health import Alive, Health
-from falcongate.resources.metrics import Metrics
-from falcongate.resources.operators import Operators
+from falcongate.resources.listeners import Listeners
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
@@ -99,16 +98,19 @@ class Gateway(Context):
         policies = (settings.limits | settings.concurrency).items()
         expect(settings.services, [(name, policy.mode) for name, policy in policies])
         cors = Cors(settings.cors)
+        proxies = TrustedProxies(settings.server)
         super().__init__(
-            self._falcon_app(cors, process),
+            self._falcon_app(cors, proxies, process),
             request_ids=RequestIds(),
-            proxies=TrustedProxies(settings.server),
+            proxies=proxies,
             headers=ResponseHeaders(settings, cors),
             report=Journal(AccessLog() if settings.log.access else None, _record_of).note,
         )
         gevent.spawn(self._tidy)
 
-    def _falcon_app(self, cors: Cors, process: ProcessSettings) -> falcon.App[Any, Any]:
+    def _falcon_app(
+        self, cors: Cors, proxies: TrustedProxies, process: ProcessSettings
+    ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
         shared, heartbeat = _shared_state(self.settings.redis, process, host)
@@ -130,30 +132,35 @@ class Gateway(Context):
             limits=limits,
             rooms=rooms,
         )
+        listeners = Listeners(self.settings.admin.bind)
         app = falcon.App(
-            router=Doors(proxy),
+            router=Doors(proxy, listeners),
             middleware=[RefusedEarly(), cors],
             request_type=_Request,
             response_type=_Response,
         )
         add_error_handlers(app)
-        own_redis = self.settings.redis.url is None
-        app.add_route(
-            "/health", Health(self._forwarder.targets, heartbeat, breakers, is_redis_embedded=own_redis)
+        admin = AdminDoors(
+            self.settings,
+            process.admin_token.get_secret_value() if process.admin_token else None,
+            listeners=listeners,
+            proven_address=proxies.proven_address,
+            limits=limits,
         )
+        admin.add(app, shared, breakers)
+        health = Health(
+            self._forwarder.targets,
+            heartbeat,
+            breakers,
+            is_redis_embedded=self.settings.redis.url is None,
+            operators=admin.operators,
+        )
+        app.add_route("/health", health)
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
-        app.add_route("/metrics", Metrics())
-        operators = Operators(process.admin_token.get_secret_value() if process.admin_token else None)
-        status = BreakerStatus(shared, breakers, operators)
-        app.add_route("/circuit-breaker/status", status)
-        app.add_route("/circuit-breaker/status/{name}", status)
-        for order in ORDERS:
-            door = BreakerOrder(order, shared, breakers, limits=limits, operators=operators)
-            app.add_route(f"/circuit-breaker/{order}/{{name}}", door)
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
-        app.add_route("/ws/{service}", websocket)
-        app.add_route("/ws/{service}/{rest:path}", websocket)
+        app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
+        app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
         return app
 
     def _tidy(self) -> None:

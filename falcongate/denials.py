@@ -34,8 +34,22 @@ class Forbidden(Refusal):
     status = 403
     problem = "forbidden"
     title = "Not allowed"
-    suggestion = "Ask from the gateway's own machine, or have its operator set FALCONGATE_ADMIN_TOKEN."
+    suggestion = "Come from an address in admin.change_from, or have FALCONGATE_ADMIN_TOKEN set."
     detail = "This is only for those who operate the gateway."
+
+
+class SignInFailed(Refusal):
+    """A sign-in of an operator came to nothing. `why` is for the log."""
+
+    status = 403
+    problem = "sign-in-failed"
+    title = "Not signed in"
+    suggestion = "Begin again at /admin/."
+    detail = "The sign-in could not be finished."
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__()
+        self.why = why
 
 
 class NotPermitted(Refusal):

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 # What `app.py` adds as doors of our own; all else is for the services.
 _OWN_PATH: Final = re.compile(
-    r"/(?:health(?:/live|/ready)?|metrics|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
+    r"/(?:health(?:/live|/ready)?|metrics|admin|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
 )
+_SIGN_IN_PATH: Final = re.compile(r"/admin/(?:sign-in|callback|sign-out)/?")
 
 
 def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[tuple[str, str]]:
@@ -39,7 +40,8 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     table = RouteTable(settings)
     target, path = _judge(settings, method, raw_target)
     rows = [("judged as", shown(path))]
-    if is_own_path(path):
+    can_sign_in = settings.admin.sign_in.issuer is not None
+    if is_own_path(path) or (can_sign_in and _SIGN_IN_PATH.fullmatch(path)):
         return [*rows, ("answered by", "the gateway itself")]
     match = table.match(path)
     rows += _way(match, method, target, table.candidates(path)[1:])

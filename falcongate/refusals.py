@@ -264,3 +264,17 @@ class CredentialsUnknown(Refusal):
     title = "Credentials cannot be checked at the moment"
     suggestion = "Try again after the time in Retry-After."
     detail = "The credentials of this request cannot be checked at the moment."
+
+
+class ProviderUnavailable(Refusal):
+    """The provider that operators sign in at cannot be asked. `why` is for the log."""
+
+    status = 503
+    problem = "provider-unavailable"
+    title = "Nobody can sign in at the moment"
+    suggestion = "Try again after the time in Retry-After, or use a token."
+    detail = "The provider that operators sign in at did not answer as it should."
+
+    def __init__(self, why: str = "", *, retry_after_s: int = 1) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+        self.why = why

@@ -79,10 +79,10 @@ class Rule:
             raise Unauthorized("it is of a kind that is not accepted here")
         if caller.kind == "token" and asked.issuers and caller.issuer not in asked.issuers:
             raise Unauthorized("its issuer is not accepted here")
-        if not _has_scopes(caller, asked.scopes):
+        if not has_scopes(caller, asked.scopes):
             raise NotPermitted(asked.scopes)
         may_ask = caller.services is None or service in caller.services
-        if not may_ask or not _has_claims(caller, asked.claims):
+        if not may_ask or not has_claims(caller, asked.claims):
             raise NotPermitted
 
 
@@ -158,11 +158,13 @@ def _as_they_are(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return rules
 
 
-def _has_claims(caller: Caller, wanted: Mapping[str, Sequence[str]]) -> bool:
+def has_claims(caller: Caller, wanted: Mapping[str, Sequence[str]]) -> bool:
+    """Whether its credential has each of these claims, with one of the values."""
     return not any(_values(caller.claims.get(claim)).isdisjoint(values) for claim, values in wanted.items())
 
 
-def _has_scopes(caller: Caller, wanted: Iterable[str]) -> bool:
+def has_scopes(caller: Caller, wanted: Iterable[str]) -> bool:
+    """Whether its credential has all these scopes."""
     had: set[str] = set()
     for claim in _SCOPE_CLAIMS:
         said = caller.claims.get(claim)

@@ -12,11 +12,27 @@ from pydantic.functional_validators import AfterValidator
 from falcongate.config.access import Wanted  # noqa: TC001  # pydantic needs it
 from falcongate.config.identity import Claim  # noqa: TC001  # pydantic needs it
 from falcongate.config.model import Settings
-from falcongate.config.values import Cidr, EmptyIsUnset, NotBoolean, OneOrMany, ServiceName
+from falcongate.config.values import Cidr, EmptyIsUnset, NotBoolean, OneOrMany, PublicUrl, ServiceName
 
 _BIND: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+
+
+SESSION_COOKIE: Final = "falcongate_session"
+"""Who is signed in, sealed; on https its name begins with `__Host-`."""
+SIGN_IN_COOKIE: Final = "falcongate_sign_in"
+"""What a browser must bring back that is just signing in."""
+OWN_COOKIES: Final = tuple(
+    before + name for name in (SESSION_COOKIE, SIGN_IN_COOKIE) for before in ("", "__Host-")
+)
+"""What is for the gateway alone; no service is told."""
+
+
+def place_of(bind: str) -> tuple[str, int]:
+    """The host and port of an address like `127.0.0.1:9000` or `[::1]:9000`."""
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _bind(text: str) -> str:
@@ -45,7 +61,8 @@ class SignInSettings(Settings):
     nobody signs in."""
 
     client_id: str = ""
-    """What the gateway is called at the provider, where `<public_url>/admin/callback` must be registered."""
+    """What the gateway is called at the provider, where `<admin.url>/admin/callback`, or that of
+    `public_url`, must be registered."""
 
     client_secret: Annotated[SecretStr | None, EmptyIsUnset] = None
     """Its secret there. Sessions are sealed with a key that is made from it, so all hosts know them."""
@@ -92,5 +109,8 @@ class AdminSettings(Settings):
     bind: Annotated[Annotated[str, AfterValidator(_bind)] | None, EmptyIsUnset] = None
     """A port of its own for administration, like `127.0.0.1:9000`: what is for operators answers there and
     nowhere else. Unset: it answers where callers do."""
+
+    url: PublicUrl = ""
+    """Where operators reach `/admin/`, like `https://ops.example.com`. Empty: at `public_url`."""
 
     sign_in: SignInSettings = SignInSettings()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falcongate.config.address_lists import in_address_lists
+from falcongate.config.admin_checks import in_admin
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import OWN_POLICY, parse_rate
 from falcongate.config.tls import TlsSettings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings, ServiceSettings
 
-_OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
+_OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws", "/admin")
 
 
 def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
@@ -33,6 +34,8 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
     yield from _in_redis(settings.redis)
+    yield from in_admin(settings)
+    yield from _in_ca_file(("admin", "sign_in", "ca_file"), settings.admin.sign_in.ca_file)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)
         rates = [f"{rate.limit} in {rate.window_s} s" for rate in map(parse_rate, limit.rate)]
@@ -141,12 +144,14 @@ def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
     for setting, is_set in (("ca_file", redis.ca_file), ("insecure_skip_verify", redis.insecure_skip_verify)):
         if is_set and not url.startswith("rediss"):
             yield Mistake(("redis", setting), "has no effect: redis.url does not begin with rediss")
-    if redis.ca_file and (reason := _why_unreadable(redis.ca_file)):
-        remedy = f"the file cannot be read: {reason}"
-        yield Mistake(("redis", "ca_file"), remedy, shown(redis.ca_file))
-    elif redis.ca_file:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        yield from _in_authorities(("redis", "ca_file"), redis.ca_file, context)
+    yield from _in_ca_file(("redis", "ca_file"), redis.ca_file)
+
+
+def _in_ca_file(location: Location, path: str | None) -> Iterator[Mistake]:
+    if path and (reason := _why_unreadable(path)):
+        yield Mistake(location, f"the file cannot be read: {reason}", shown(path))
+    elif path:
+        yield from _in_authorities(location, path, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def _in_policy(location: Location, policy: PolicySettings, services: Collection[str]) -> Iterator[Mistake]:

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from falcongate.config.admin_checks import one_port_for_two
 from falcongate.config.checks import contradictions
-from falcongate.config.environment import ENVIRONMENT, MICROSERVICE_URLS, parse_microservice_urls
+from falcongate.config.environment import (
+    ENVIRONMENT,
+    MICROSERVICE_URLS,
+    parse_microservice_urls,
+    parse_process,
+)
 from falcongate.config.expand import Expansion
 from falcongate.config.lines import line_of
 from falcongate.config.mistakes import Mistake, is_secret, key_text, mistakes_of
@@ -35,6 +41,7 @@ class Document:
     def __init__(self, path: str, environ: Mapping[str, str]) -> None:
         self.problems: list[ConfigProblem] = []
         self._path = path
+        self._port = parse_process(environ)[0].port
         self._text = ""
         self._expansion = Expansion(environ)
         self._content: dict[str, Any] = self._expansion.expand(self._read()) if path else {}
@@ -55,6 +62,7 @@ class Document:
         ]
         settings = GatewaySettings.model_validate(_sound_part(self._content, mistakes))
         mistakes += contradictions(settings)
+        mistakes += one_port_for_two(settings.admin, self._port)
         if not mistakes:
             for location in self._expansion.hidden:
                 _hide(settings, location)

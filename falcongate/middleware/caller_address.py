@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 _MAX_KNOWN_PEERS = 1_024
 # Some proxies add the port; a zone (`%eth0`) means nothing on another host, and could be any text.
 _ENTRY = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|[0-9A-Fa-f:.]+")
+# What proxies, load balancers and content networks add to what they pass on.
+_OF_A_PROXY = re.compile(
+    r"HTTP_(?:X_FORWARDED(?:_.*)?|X_ORIGINAL_.*|X_ENVOY_.*|CF_.*|FLY_.*|FORWARDED|VIA|X_REAL_IP|X_CLIENT_IP"
+    r"|X_CLUSTER_CLIENT_IP|TRUE_CLIENT_IP|X_AMZN_TRACE_ID|X_REQUEST_START)",
+    re.DOTALL,
+)
 
 
 class TrustedProxies:
@@ -53,14 +59,30 @@ class TrustedProxies:
         for entry in reversed(entries[-hops:]):
             if not self._hops and not self._is_trusted(address):
                 break
-            found = _ENTRY.fullmatch(entry)
-            if found is None:
+            read = _address_in(entry)
+            if not read:
                 break
-            try:
-                address = str(ipaddress.ip_address(found[1] or found[2] or entry))
-            except ValueError:
-                break
+            address = read
         return address
+
+    def proven_address(self, exchange: Exchange) -> str:
+        """The address that rights may hang on; "" for whoever comes through a proxy that may hide another.
+
+        SECURITY: stricter than the caller's address. The whole way must be known: a request that a proxy
+        has marked which is not declared comes from anywhere, on a platform every peer is a private router;
+        a declared one that does not say whom it speaks for hides its caller; and who is on the machine of a
+        proxy is not on ours.
+        """
+        environ = exchange.environ
+        if not exchange.is_from_trusted_proxy:
+            return "" if any(map(_OF_A_PROXY.fullmatch, environ)) else exchange.peer_address
+        said = environ.get("HTTP_X_FORWARDED_FOR", "")
+        first, *proxies = [_address_in(entry.strip()) for entry in said.split(",")]
+        if self._hops:
+            is_known = len(proxies) == self._hops - 1 and all(proxies)
+        else:
+            is_known = all(map(self._is_trusted, proxies)) and not self._is_trusted(first)
+        return first if is_known and first and not _is_loopback(first) else ""
 
     def _is_trusted(self, address: str) -> bool:
         known = self._known.get(address)
@@ -78,3 +100,19 @@ class TrustedProxies:
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
         return any(ip in network for network in self._networks)
+
+
+def _address_in(entry: str) -> str:
+    """The address in one entry of X-Forwarded-For; "" if there is none that can be read."""
+    found = _ENTRY.fullmatch(entry)
+    if found is None:
+        return ""
+    try:
+        return str(ipaddress.ip_address(found[1] or found[2] or entry))
+    except ValueError:
+        return ""
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback

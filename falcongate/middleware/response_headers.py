@@ -87,8 +87,12 @@ class ResponseHeaders:
 
     def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
         """Begin an answer of our own, with what the application says of it."""
-        block, has_length = _block_of(tuple(headers))
-        return Start(status, block + self._ours(exchange, None), has_length, has_date=False)
+        block, names = _block_of(tuple(headers))
+        # A page of ours may say more strictly what else is said for all.
+        own = names & self._secure.lines.keys()
+        return Start(
+            status, block + self._ours(exchange, own or None), b"content-length" in names, has_date=False
+        )
 
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
@@ -109,14 +113,14 @@ class ResponseHeaders:
 
 
 @lru_cache(maxsize=512)
-def _block_of(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, bool]:
-    """An application's header lines, and whether a length is among them.
+def _block_of(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, set[bytes]]:
+    """An application's header lines, and their names in lower case.
 
     PERF: our own answers have the same again and again, those to refused callers above all.
     """
     lines = lines_of([*headers, ("Server", "falcongate")])
-    has_length = any(name.lower() == "content-length" for name, _ in headers)
-    return b"".join([line + b"\r\n" for line in lines]), has_length
+    names = {name.lower().encode("latin-1") for name, _ in headers}
+    return b"".join([line + b"\r\n" for line in lines]), names
 
 
 class _SecurityLines:

@@ -34,7 +34,7 @@ ORDERS: Final[tuple[Order, ...]] = ("reset", "disable", "enable", "open", "close
 class BreakerStatus:
     """`GET /circuit-breaker/status` and `/circuit-breaker/status/<name>`.
 
-    Anybody is told how breakers are; who and why, and the history, only those who may steer them.
+    For operators, with who and why, and the history of one.
     """
 
     def __init__(self, state: SharedState, breakers: Breakers, operators: Operators) -> None:
@@ -44,7 +44,7 @@ class BreakerStatus:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str = "") -> None:
         """The whole document, or the part of one breaker. Waits for the shared state, never for a service."""
-        is_operator = self._operators.is_one(req.env[EXCHANGE])
+        self._operators.identify_reader(req.env[EXCHANGE])
         known = self._breakers.known()
         if name and name not in known:
             raise NoSuchBreaker(f"No service or target is called {name}.")
@@ -54,14 +54,14 @@ class BreakerStatus:
             told = self._state.snapshot(names)
         except StoreAway:
             told, is_shared = known, False
-        services = {each: _shown(told[each], is_operator=is_operator) for each in names}
+        services = {each: _shown(told[each]) for each in names}
         timestamp = datetime.now(UTC).isoformat()
         resp.cache_control = ("no-store",)
         if not name:
             resp.media = {"timestamp": timestamp, "is_shared": is_shared, "services": services}
             return
         resp.media = {"timestamp": timestamp, "is_shared": is_shared, "service": name, **services[name]}
-        if is_operator and is_shared:
+        if is_shared:
             try:
                 resp.media["history"] = [_told(line) for line in self._state.history(name, _HISTORY)]
             except StoreAway:
@@ -86,7 +86,7 @@ class BreakerOrder:
         """Give the order, and answer with the breaker as it is then."""
         exchange: Exchange = req.env[EXCHANGE]
         self._limits.admit(exchange)
-        who = self._operators.identify(exchange)
+        who = self._operators.identify_changer(exchange)
         if name not in self._breakers.known():
             raise NoSuchBreaker(f"No service or target is called {name}.")
         for_s, reason = _read_order(exchange, can_end=self._order in ("disable", "open", "close"))
@@ -96,7 +96,7 @@ class BreakerOrder:
             raise StateUnavailable(retry_after_s=1) from None
         where = exchange.peer_address or "unix"
         audit(self._state, Change(who, where, f"breaker {self._order}", name, reason))
-        resp.media = {"service": name, **_shown(breaker, is_operator=True)}
+        resp.media = {"service": name, **_shown(breaker)}
         resp.cache_control = ("no-store",)
 
 
@@ -129,9 +129,9 @@ def _misread(why: str) -> MalformedRequest:
     return refusal
 
 
-def _shown(breaker: Breaker, *, is_operator: bool) -> dict[str, Any]:
+def _shown(breaker: Breaker) -> dict[str, Any]:
     total, failed = breaker.total_calls, breaker.total_failures
-    shown = {
+    return {
         "state": _SHOWN_STATES.get(breaker.state, breaker.state),
         "is_forced": breaker.state in _SHOWN_STATES or breaker.state == "DISABLED",
         "failure_count": breaker.failures,
@@ -142,8 +142,9 @@ def _shown(breaker: Breaker, *, is_operator: bool) -> dict[str, Any]:
         "half_open_attempts": breaker.probes + breaker.successes,
         "since": _moment(breaker.since_s),
         "until": _moment(breaker.until_s),
+        "by": breaker.by,
+        "why": breaker.why,
     }
-    return {**shown, "by": breaker.by, "why": breaker.why} if is_operator else shown
 
 
 def _told(line: Transition) -> Mapping[str, Any]:

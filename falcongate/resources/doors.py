@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import falcon
 from falcon.routing import CompiledRouter
 
+from falcongate.refusals import NoRoute
+
 if TYPE_CHECKING:
+    from falcongate.resources.listeners import Listeners
     from falcongate.resources.proxy import Proxy
+
+
+class For(Enum):
+    """Whom a door is for, and so on which port it answers where they have ports of their own."""
+
+    ALL = "all"
+    CALLERS = "callers"
+    OPERATORS = "operators"
 
 
 class _AnyMethod(dict[str, Any]):
@@ -28,21 +40,35 @@ class Doors(CompiledRouter):
     PERF: a sink would be found after the router and by a regular expression, for 3 us more.
     """
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, listeners: Listeners) -> None:
         super().__init__()
         self._first_segments: tuple[str, ...] = ()
         self._to_services: tuple[Any, ...] = (proxy, _AnyMethod(proxy.on_request), {}, None)
+        self._to_nowhere: tuple[Any, ...] = (None, _AnyMethod(_refuse), {}, None)
+        self._listeners = listeners
+        self._answers: dict[str, For] = {}
 
-    def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
+    def add_route(
+        self, uri_template: str, resource: object, *, answers: For = For.ALL, **kwargs: Any
+    ) -> None:
         """Add a door of our own."""
+        self._answers[uri_template] = answers
         first = "/" + uri_template.split("/")[1]
         self._first_segments = tuple({*self._first_segments, first})
         super().add_route(uri_template, resource, **kwargs)
 
     def find(self, uri: str, req: falcon.Request | None = None) -> Any:
         """Falcon's question: resource, method map, parameters and template for a path."""
-        if uri.startswith(self._first_segments):
-            found = super().find(uri, req)
-            if found is not None:
-                return found
-        return self._to_services
+        found = super().find(uri, req) if uri.startswith(self._first_segments) else None
+        if self._listeners.are_divided and req is not None:
+            answers = self._answers[found[3] or ""] if found is not None else For.CALLERS
+            port_of = For.OPERATORS if self._listeners.serves_operators(req.env) else For.CALLERS
+            if answers not in (For.ALL, port_of):
+                return self._to_nowhere
+        return self._to_services if found is None else found
+
+
+def _refuse(req: falcon.Request, resp: falcon.Response, **params: str) -> NoReturn:
+    """Say what is said of a path that nobody has."""
+    del req, resp, params
+    raise NoRoute

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from falcongate import __version__
+from falcongate.exchange import EXCHANGE
 
 if TYPE_CHECKING:
     from falcongate.admission.breaker import Breakers
+    from falcongate.resources.operators import Operators
     from falcongate.state.heartbeat import Heartbeat
     from falcongate.upstream.targets import Targets
 
@@ -18,7 +20,7 @@ _NOT_SHARED: Final = "not shared: each worker keeps its own state"
 
 
 class Health:
-    """`GET /health`: the whole document.
+    """`GET /health`: the status for everybody, the whole document for operators.
 
     Without a `heartbeat` there is no Redis.
     """
@@ -30,7 +32,9 @@ class Health:
         breakers: Breakers,
         *,
         is_redis_embedded: bool,
+        operators: Operators,
     ) -> None:
+        self._operators = operators
         self._services = services
         self._breakers = breakers
         self._heartbeat = heartbeat
@@ -38,12 +42,16 @@ class Health:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200 whatever the services do: the gateway itself can serve."""
-        del req
         services = {name: _state_of(targets) for name, targets in self._services.items()}
         redis = self._heartbeat.redis if self._heartbeat else _NOT_SHARED
         is_degraded = "unreachable" in services.values() or redis == "unreachable"
+        status = "degraded" if is_degraded else "healthy"
+        resp.cache_control = ("no-store",)
+        if not self._operators.may_read(req.env[EXCHANGE]):
+            resp.media = {"status": status}
+            return
         resp.media = {
-            "status": "degraded" if is_degraded else "healthy",
+            "status": status,
             "service": "falcongate",
             "version": __version__,
             "timestamp": datetime.now(UTC).isoformat(),
@@ -52,7 +60,6 @@ class Health:
             "hosts": [host.name for host in self._heartbeat.hosts] if self._heartbeat else [],
             "circuit_breaker": {name: breaker.state for name, breaker in self._breakers.known().items()},
         }
-        resp.cache_control = ("no-store",)
 
     on_head = on_get
 

@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from falcongate.exchange import EXCHANGE
 from falcongate.telemetry.metrics import render_prometheus, summarize
 
 if TYPE_CHECKING:
     import falcon
 
+    from falcongate.resources.operators import Operators
+
 
 class Metrics:
-    """`GET /metrics`."""
+    """`GET /metrics`, for operators."""
+
+    def __init__(self, operators: Operators) -> None:
+        self._operators = operators
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Prometheus text, unless JSON is what the caller prefers."""
+        self._operators.identify_reader(req.env[EXCHANGE])
         resp.cache_control = ("no-store",)
         if req.client_prefers(("text/plain", "application/json")) == "application/json":
             services = summarize()

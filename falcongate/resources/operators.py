@@ -1,73 +1,185 @@
-"""Who may change things on the gateway: whoever sits at its machine, or has its token."""
+"""Who may look into the gateway, and who may change what it does: the one policy for all such doors."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
+import logging
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from falcongate.denials import Forbidden, Unauthorized
+from falcongate.admission.access import has_scopes
+from falcongate.denials import Forbidden, NotPermitted, Unauthorized
+from falcongate.resources import pages
 
 if TYPE_CHECKING:
-    from falcongate.exchange import Exchange
+    from collections.abc import Callable, Iterable
 
-_FROM_A_PROXY: Final = (
-    "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP",
-    "HTTP_FORWARDED", "HTTP_VIA",
-)  # fmt: skip
-_OWN_SITE: Final = ("", "same-origin", "none")
-_LOCAL_HOST: Final = re.compile(
-    r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE
-)
+    from falcongate.admission.access import Credentials
+    from falcongate.config.admin import AdminSettings
+    from falcongate.exchange import Exchange
+    from falcongate.resources.listeners import Listeners
+    from falcongate.resources.operator_sessions import OperatorSessions
+
+    _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _BEARER: Final = "bearer "
+_MAX_NAME: Final = 100
+_log = logging.getLogger("falcongate.admin")
+
+
+class Note(Protocol):
+    """Takes down what somebody did, or was refused, for those who look later."""
+
+    def __call__(self, who: str, where: str, what: str, why: str) -> None:
+        """`who` as far as known, `where` from, `what` it was, and `why`."""
+
+
+def log_note(who: str, where: str, what: str, why: str) -> None:
+    """Write it into the log."""
+    _log.info("%s by %s from %s: %s", what, who or "somebody", where or "a Unix socket", why)
+
+
+class _Right(NamedTuple):
+    """To look, or to change: from where, by which setting, and which pages may by their user's session."""
+
+    setting: str
+    networks: tuple[_Network, ...]
+    may_by_cookie: Callable[[dict[str, Any], str], bool]
 
 
 class Operators:
-    """Those who come from this machine, and those who have `token`; without one, only the first.
+    """Decides by, in this order: a bearer token, a session, the address.
 
-    SECURITY: the socket's own peer counts, never what a proxy says of it. A proxy on this machine makes
-    everybody local, so who comes through one is not; a page in a browser on this machine can send
-    requests here, so those that say they come from a page, or to another name, are not either.
+    `proven_address` is the address that rights may hang on, "" for whoever comes from outside. `tokens`
+    knows the tokens of issuers. Does not wait, but for the keys of an issuer.
     """
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(
+        self,
+        settings: AdminSettings,
+        token: str | None,
+        *,
+        listeners: Listeners,
+        proven_address: Callable[[Exchange], str],
+        sessions: OperatorSessions | None = None,
+        tokens: Credentials | None = None,
+        note: Note = log_note,
+        own_url: str = "",
+    ) -> None:
+        self._settings = settings
         self._token = token.encode() if token else None
+        self._tokens = tokens if settings.token_issuer else None
+        self._sessions = sessions
+        self._listeners = listeners
+        self._proven_address = proven_address
+        self._note = note
+        self._own_url = own_url
+        self._reading = _Right("admin.read_from", _networks(settings.read_from), pages.may_read_by_cookie)
+        self._changing = _Right(
+            "admin.change_from", _networks(settings.change_from), pages.may_change_by_cookie
+        )
 
-    def identify(self, exchange: Exchange) -> str:
-        """A name for the history. Raises Unauthorized or Forbidden."""
-        said = exchange.environ.get("HTTP_AUTHORIZATION", "")
-        if said[: len(_BEARER)].lower() == _BEARER:
-            given = said[len(_BEARER) :].strip().encode("latin-1", "replace")
-            if self._token is None or not compare_digest(given, self._token):
-                raise Unauthorized
-            return f"token@{exchange.peer_address or 'unix'}"
-        if _is_local(exchange):
-            return f"operator@{exchange.peer_address}"
-        if self._token is None:
-            raise Forbidden
-        raise Unauthorized
+    def identify_reader(self, exchange: Exchange) -> str:
+        """Who wants to see what is for operators. Raises Unauthorized, Forbidden or NotPermitted."""
+        return self._identify(exchange, self._reading)
 
-    def is_one(self, exchange: Exchange) -> bool:
-        """Whether the request may see what is for operators only."""
+    def identify_changer(self, exchange: Exchange) -> str:
+        """Who wants to change something; a name for the history. Raises like `identify_reader`."""
         try:
-            self.identify(exchange)
-        except (Forbidden, Unauthorized):
+            return self._identify(exchange, self._changing)
+        except (Unauthorized, Forbidden, NotPermitted) as refused:
+            what = f"refused: {exchange.method} {exchange.path}"
+            self._note("", exchange.caller_address, what, refused.detail)
+            raise
+
+    def may_read(self, exchange: Exchange) -> bool:
+        """Whether the request may see what is for operators, and came in where that answers."""
+        if not self._listeners.serves_operators(exchange.environ):
+            return False
+        try:
+            self.identify_reader(exchange)
+        except (Forbidden, NotPermitted, Unauthorized):
             return False
         return True
 
+    def _identify(self, exchange: Exchange, right: _Right) -> str:
+        by_credential = self._of_bearer(exchange)
+        if by_credential:
+            return by_credential
+        if self._sessions is not None and (session := self._sessions.find(exchange.environ)):
+            if right.may_by_cookie(exchange.environ, self._own_url):
+                return session.name
+            raise _of_a_strange_page()
+        address = self._proven_address(exchange)
+        ip = _ip(address)
+        is_listed = ip is not None and any(ip in network for network in right.networks)
+        if ip is None or not is_listed or not self._is_no_strange_page(exchange, ip):
+            raise self._refusal(right.setting, is_listed=is_listed, address=address)
+        return f"operator@{address}"
 
-def _is_local(exchange: Exchange) -> bool:
-    environ = exchange.environ
-    try:
-        peer = ipaddress.ip_address(exchange.peer_address)
-    except ValueError:
-        return False  # behind a Unix socket stands a proxy as a rule
-    peer = getattr(peer, "ipv4_mapped", None) or peer
-    return (
-        peer.is_loopback
-        and not any(name in environ for name in _FROM_A_PROXY)
-        and "HTTP_ORIGIN" not in environ
-        and environ.get("HTTP_SEC_FETCH_SITE", "") in _OWN_SITE
-        and _LOCAL_HOST.fullmatch(exchange.host) is not None
+    def _of_bearer(self, exchange: Exchange) -> str:
+        """Whose the bearer token is; "" without one. One that is not valid is no better than none."""
+        said = exchange.environ.get("HTTP_AUTHORIZATION", "")
+        if said[: len(_BEARER)].lower() != _BEARER:
+            return ""
+        given = said[len(_BEARER) :].strip().encode("latin-1", "replace")
+        if self._token is not None and compare_digest(given, self._token):
+            return f"token@{exchange.caller_address or 'unix'}"
+        caller = self._tokens.find(exchange) if self._tokens is not None else None
+        if caller is None or caller.kind != "token" or caller.issuer != self._settings.token_issuer:
+            raise Unauthorized("it is not for administration")
+        if not has_scopes(caller, (self._settings.token_scope,)):
+            raise NotPermitted((self._settings.token_scope,))
+        return f"{one_line(caller.name)} ({caller.issuer})"
+
+    def _is_no_strange_page(self, exchange: Exchange, ip: _Address) -> bool:
+        """Whether it is not a page in a browser at this address that asks, unless it is one of ours."""
+        is_program = not ip.is_loopback and not pages.may_be_of_browser(exchange.environ)
+        return pages.is_of_no_page(exchange.environ) and (
+            is_program or pages.is_name_of_ours(exchange.host, self._own_url)
+        )
+
+    def _refusal(self, setting: str, *, is_listed: bool, address: str) -> Unauthorized | Forbidden:
+        refusal: Unauthorized | Forbidden
+        can_prove_it = self._token is not None or self._sessions is not None or self._tokens is not None
+        refusal = Unauthorized() if can_prove_it else Forbidden()
+        if is_listed:
+            ways = "Ask by a local name or address, such as localhost, and not from a page of another origin"
+        elif not address:
+            ways = f"Come from {setting} without a proxy, or through one in server.trusted_proxies"
+        else:
+            ways = f"Come from an address in {setting}"
+        if isinstance(refusal, Forbidden):
+            ways += ", or have the operator set FALCONGATE_ADMIN_TOKEN or admin.sign_in."
+        elif self._sessions is not None:
+            ways = f"Sign in at {self._own_url}/admin/, or send a token as Authorization: Bearer."
+        else:
+            ways += ", or send a token as Authorization: Bearer."
+        refusal.suggestion = ways
+        return refusal
+
+
+def _of_a_strange_page() -> Forbidden:
+    refusal = Forbidden("Nothing tells that a page of the gateway itself has sent this.")
+    refusal.suggestion = (
+        "Send it from the gateway's own origin, as JSON or with X-Requested-With, or use a token."
     )
+    return refusal
+
+
+def one_line(name: str) -> str:
+    """A name as it is shown in pages and histories: on one line, and not for ever."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)[:_MAX_NAME]
+
+
+def _networks(texts: Iterable[str]) -> tuple[_Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _ip(address: str) -> _Address | None:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return None  # behind a Unix socket stands a proxy as a rule
+    return getattr(ip, "ipv4_mapped", None) or ip

@@ -26,6 +26,7 @@ from falcongate.config.load import (
     set_in_environment,
 )
 from falcongate.errors import ConfigError
+from falcongate.server.admin_port import AdminPort
 from falcongate.server.own_redis import OwnRedis
 from falcongate.server.retirement import RETIRE, RetiredWorkers
 
@@ -98,7 +99,9 @@ def when_ready(server: Arbiter) -> None:
     if is_ours and server.cfg.uid != os.geteuid():
         os.chown(directory, server.cfg.uid, server.cfg.gid)
     try:
-        _own_redis().provide(load().redis, server)
+        settings = load()
+        _admin_port().provide(settings.admin.bind, server)
+        _own_redis().provide(settings.redis, server)
     except ConfigError as error:
         server.halt(render_report(error), exit_status=2)
     retired = _retired(server)
@@ -161,6 +164,11 @@ def _own_redis() -> OwnRedis:
 
 
 @cache
+def _admin_port() -> AdminPort:
+    return AdminPort()
+
+
+@cache
 def _retired(server: Arbiter) -> RetiredWorkers:
     return RetiredWorkers(server)
 
@@ -193,7 +201,9 @@ def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:
     """
     try:
         globals().update(gunicorn_settings())
-        _own_redis().provide(load().redis, server)
+        settings = load()
+        _admin_port().provide(settings.admin.bind, server)
+        _own_redis().provide(settings.redis, server)
     except ConfigError as error:
         sys.stderr.write(f"Not reloaded; what runs goes on as it was.\n{render_report(error)}")
     else:

@@ -89,13 +89,17 @@ class ServiceFields:
     """Makes the fields for services, by one configuration.
 
     `credential_cookies` are not passed on from public paths. `told` are the headers that tell services of
-    a caller: what callers themselves say under these names goes nowhere.
+    a caller: what callers themselves say under these names goes nowhere. `own_cookies` are the gateway's.
     """
 
-    __slots__ = ("_cookies", "_kinds")
+    __slots__ = ("_cookies", "_kinds", "_own_cookies")
 
-    def __init__(self, *, credential_cookies: Iterable[str], told: Iterable[str]) -> None:
-        self._cookies = frozenset(name.encode("latin-1") for name in credential_cookies)
+    def __init__(
+        self, *, credential_cookies: Iterable[str], told: Iterable[str], own_cookies: Iterable[str] = ()
+    ) -> None:
+        # SECURITY: a service that had an operator's session could act as that operator.
+        self._own_cookies = frozenset(name.encode("latin-1") for name in own_cookies)
+        self._cookies = self._own_cookies.union(name.encode("latin-1") for name in credential_cookies)
         self._kinds = _Kinds(frozenset(name.lower().encode("latin-1") for name in told))
 
     def render(self, exchange: Exchange, route: Route, framing: bytes) -> bytes:
@@ -149,9 +153,10 @@ class ServiceFields:
         if kind == _CREDENTIAL:
             is_ours = has_key and key_in_bearer(field.text) != ""
             return b"" if is_ours or is_public else field.line
-        if not is_public:
+        hidden = self._cookies if is_public else self._own_cookies
+        if not hidden:
             return field.line
-        cookies = without_cookies(field.value, self._cookies)
+        cookies = without_cookies(field.value, hidden)
         return b"Cookie: " + cookies if cookies else b""
 
 

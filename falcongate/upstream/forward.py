@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from falcongate.config.admin import OWN_COOKIES
 from falcongate.errors import BROKE_OFF, AttemptFailure
 from falcongate.refusals import SessionUnknown
 from falcongate.upstream.attempt import Attempt
@@ -35,7 +36,9 @@ class Forwarder:
         self._tunnels = tunnels
         self.targets = {name: Targets(service) for name, service in settings.services.items()}
         self._fields = ServiceFields(
-            credential_cookies=settings.credential_cookies, told=settings.tokens.headers
+            credential_cookies=settings.credential_cookies,
+            told=settings.tokens.headers,
+            own_cookies=OWN_COOKIES if settings.admin.sign_in.issuer else (),
         )
         self._body_idle_timeout_s = settings.server.body_idle_timeout_s
         self._pipes = Pipes()

@@ -35,6 +35,12 @@ def test_health_is_a_document_of_what_the_gateway_knows(world: Visit) -> None:
         assert secret not in answer.content
 
 
+def test_everybody_else_is_told_the_status_and_no_more(world: Visit) -> None:
+    document = world.get("/health/", [("Via", "1.1 somebody")]).json()
+    assert document.keys() == {"status"}
+    assert document["status"] in ("healthy", "degraded")
+
+
 @pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
 def test_schedulers_get_an_answer_of_their_own(world: Visit, path: str) -> None:
     assert world.get(path).status == 200
@@ -109,10 +115,14 @@ def test_gateways_on_one_redis_know_of_each_other(tmp_path: Path) -> None:
             stack.enter_context(running(plan, tmp_path / name)).gateway for name in ("first", "second")
         )
         until(lambda: len(_hosts(first)) == 2 and _hosts(first) == _hosts(second), "both know both")
-        assert {name.rpartition(":")[2] for name in _hosts(first)} == {str(first.pid), str(second.pid)}
+        assert {_master_in(name) for name in _hosts(first)} == {first.pid, second.pid}
         second.allow_deaths()
         second.kill()
-        until(lambda: [name.rpartition(":")[2] for name in _hosts(first)] == [str(first.pid)], "it is missed")
+        until(lambda: [_master_in(name) for name in _hosts(first)] == [first.pid], "it is missed")
+
+
+def _master_in(name: str) -> int:
+    return int(name.rpartition(":")[2].partition("-")[0])
 
 
 def _hosts(gateway: GatewayProcess) -> list[str]:

@@ -199,7 +199,9 @@ def test_explain_says_where_a_service_s_own_timeout_comes_from(
     assert explained(capsys)["first byte"] == ["300 s (services.hr.timeout_s)"]
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/", "/health/live/", "/metrics", "/ws/hr", "/ws/hr/x/y"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/health/", "/health/live/", "/metrics", "/admin/", "/ws/hr", "/ws/hr/x/y"]
+)
 def test_explain_knows_the_gateway_s_own_paths(
     path: str, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

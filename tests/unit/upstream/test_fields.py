@@ -264,3 +264,16 @@ def test_a_key_that_nobody_asked_for_passes_but_on_public_paths() -> None:
     assert [line for line in passed(*lines) if "Key" in line or "Auth" in line] == lines
     assert [line for line in passed(*lines, is_public=True) if "fg_" in line] == []
     assert [line for line in passed("X-API-Key: other", is_public=True) if "other" in line] != []
+
+
+def test_cookies_of_the_gateway_are_for_no_service() -> None:
+    fields = ServiceFields(credential_cookies=["sessionid"], told=[], own_cookies=["__Host-own", "own"])
+    for line, arrives in (
+        ("Cookie: a=1; __Host-own=x; sessionid=2", "Cookie: a=1; sessionid=2"),
+        ("Cookie: own=x", None),
+        ("Cookie: a=1", "Cookie: a=1"),
+    ):
+        exchange = make_exchange("Host: api.test", line)
+        exchange.route_match = make_match(make_route())
+        lines = fields.render(exchange, exchange.route_match.route, b"").decode().split("\r\n")
+        assert [line for line in lines if line.lower().startswith("cookie")] == ([arrives] if arrives else [])

@@ -1,0 +1,89 @@
+"""All doors that are for operators, and the one policy that they share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from falcongate.resources.admin_page import AdminPage
+from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
+from falcongate.resources.doors import For
+from falcongate.resources.metrics import Metrics
+from falcongate.resources.openid import Provider
+from falcongate.resources.operator_sessions import OperatorSessions
+from falcongate.resources.operators import Operators, log_note
+from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
+from falcongate.upstream.fetch import Fetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import falcon
+
+    from falcongate.admission.access import Credentials
+    from falcongate.admission.breaker import Breakers
+    from falcongate.admission.limits import Limits
+    from falcongate.config.settings import GatewaySettings
+    from falcongate.exchange import Exchange
+    from falcongate.resources.listeners import Listeners
+    from falcongate.resources.operators import Note
+    from falcongate.state.store import SharedState
+
+
+class AdminDoors:
+    """What operators see and do. `token` is FALCONGATE_ADMIN_TOKEN, `tokens` knows those of issuers."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        token: str | None,
+        *,
+        listeners: Listeners,
+        proven_address: Callable[[Exchange], str],
+        limits: Limits,
+        tokens: Credentials | None = None,
+        note: Note = log_note,
+    ) -> None:
+        self._settings = settings.admin
+        self._own_url = settings.admin.url or settings.public_url
+        self._limits = limits
+        self._note = note
+        sign_in = settings.admin.sign_in
+        self._sessions = OperatorSessions(sign_in, self._own_url) if sign_in.issuer else None
+        self.operators = Operators(
+            settings.admin,
+            token,
+            listeners=listeners,
+            proven_address=proven_address,
+            sessions=self._sessions,
+            tokens=tokens,
+            note=note,
+            own_url=self._own_url,
+        )
+
+    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers) -> None:
+        """Put them into the application."""
+
+        def add(path: str, resource: object) -> None:
+            app.add_route(path, resource, answers=For.OPERATORS)
+
+        add("/metrics", Metrics(self.operators))
+        status = BreakerStatus(state, breakers, self.operators)
+        add("/circuit-breaker/status", status)
+        add("/circuit-breaker/status/{name}", status)
+        for order in ORDERS:
+            door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
+            add(f"/circuit-breaker/{order}/{{name}}", door)
+        add("/admin", AdminPage(self.operators, self._sessions))
+        if self._sessions is not None:
+            self._add_sign_in(add, self._sessions)
+
+    def _add_sign_in(self, add: Callable[[str, object], None], sessions: OperatorSessions) -> None:
+        settings = self._settings.sign_in
+        provider = Provider(settings, self._own_url, Fetcher(settings.ca_file))
+        departures = Departures(settings, self._own_url)
+        add("/admin/sign-in", SignIn(provider, departures, self._limits))
+        callback = SignInCallback(
+            provider, departures, sessions=sessions, limits=self._limits, note=self._note
+        )
+        add("/admin/callback", callback)
+        add("/admin/sign-out", SignOut(provider, sessions, own_url=self._own_url, note=self._note))
