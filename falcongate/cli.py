@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from falcongate import __version__, demo
 from falcongate.cli_breaker import add_breaker_command
+from falcongate.cli_tokens import add_tokens_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
 from falcongate.errors import ConfigError
 from falcongate.explain import aligned, explain, rewriting, shown
@@ -70,6 +71,7 @@ def _parser() -> ArgumentParser:
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
     add_breaker_command(command, with_config)
+    add_tokens_command(command, with_config)
     demonstrate = command("demo", _demo, "Run small services to try the gateway with.", with_workers)
     demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
     demonstrate.add_argument(

@@ -5,37 +5,23 @@ It asks no gateway, so it works from any host that reaches Redis, also while gat
 
 from __future__ import annotations
 
-import getpass
 import json
-import platform
-import sys
-import warnings
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from gevent import monkey
-from pydantic import SecretStr
-
 from falcongate.admission.breaker import breaker_names
-from falcongate.config.checks import no_such
-from falcongate.config.load import load
-from falcongate.config.values import seconds_of
-from falcongate.errors import ConfigError, ConfigProblem, StoreAway
+from falcongate.cli_state import length, moment, who_orders, with_state
+from falcongate.config.checks_identity import no_such
+from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.explain import aligned
-from falcongate.state.embedded_place import running_embedded
-from falcongate.state.redis_line import RedisLine
-from falcongate.state.redis_store import RedisState
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping
 
-    from falcongate.config.redis import RedisSettings
+    from falcongate.config.settings import GatewaySettings
     from falcongate.state.store import Breaker, Order, SharedState, Transition
 
 _HISTORY: Final = 20
-_PATIENCE_MS: Final = 2_000
 _ORDERS: Final[Mapping[Order, str]] = {
     "reset": "Close it and forget all counts.",
     "open": "Refuse all requests.",
@@ -67,19 +53,13 @@ def add_breaker_command(command: Callable[..., ArgumentParser], with_config: Arg
         made.set_defaults(for_s=0.0)
         if order in ("open", "close", "disable"):
             made.add_argument(
-                "--for", dest="for_s", type=_length, metavar="15m", help="how long; else until `enable`"
+                "--for", dest="for_s", type=length, metavar="15m", help="how long; else until `enable`"
             )
 
 
-def _length(text: str) -> float:
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
 def _list(arguments: Namespace) -> int:
-    def run(state: SharedState, names: list[str]) -> int:
+    def run(state: SharedState, settings: GatewaySettings) -> int:
+        names = breaker_names(settings)
         breakers = state.snapshot(names)
         if arguments.json:
             print(json.dumps({name: _plain(breaker) for name, breaker in breakers.items()}, indent=2))
@@ -88,11 +68,12 @@ def _list(arguments: Namespace) -> int:
         print(aligned([heads, *map(_row, breakers.values())]))
         return 0
 
-    return _with_state(arguments, run)
+    return with_state("breaker", arguments, run)
 
 
 def _show(arguments: Namespace) -> int:
-    def run(state: SharedState, names: list[str]) -> int:
+    def run(state: SharedState, settings: GatewaySettings) -> int:
+        names = breaker_names(settings)
         name = _known(arguments.service, names)
         breaker, history = state.snapshot([name])[name], state.history(name, _HISTORY)
         if arguments.json:
@@ -105,52 +86,21 @@ def _show(arguments: Namespace) -> int:
             print(aligned([("WHEN", "FROM", "TO", "FAILED", "BY", "WHY"), *map(_line, history)]))
         return 0
 
-    return _with_state(arguments, run)
+    return with_state("breaker", arguments, run)
 
 
 def _command(arguments: Namespace) -> int:
-    def run(state: SharedState, names: list[str]) -> int:
+    def run(state: SharedState, settings: GatewaySettings) -> int:
+        names = breaker_names(settings)
         name = _known(arguments.service, names)
-        by = f"{getpass.getuser()}@{platform.node()}"
+        by = who_orders()
         why = arguments.reason or arguments.order
         breaker = state.command(name, arguments.order, by=by, why=why, for_s=arguments.for_s or 0.0)
-        until = f" until {_moment(breaker.until_s)}" if breaker.until_s else ""
+        until = f" until {moment(breaker.until_s)}" if breaker.until_s else ""
         print(f"{name}: {breaker.state}{until}")
         return 0
 
-    return _with_state(arguments, run)
-
-
-def _with_state(arguments: Namespace, run: Callable[[SharedState, list[str]], int]) -> int:
-    settings = load(path=arguments.config)
-    names = breaker_names(settings)
-    redis = _reachable(settings.redis)
-    # What speaks to Redis is made for the workers, which are patched before anything else.
-    with warnings.catch_warnings(action="ignore", category=monkey.MonkeyPatchWarning):
-        monkey.patch_all()
-    state = RedisState(RedisLine(redis), is_cluster=redis.cluster)
-    try:
-        return run(state, names)
-    except StoreAway as error:
-        print(f"falcongate breaker: Redis did not answer: {error}", file=sys.stderr)
-        return 1
-
-
-def _reachable(settings: RedisSettings) -> RedisSettings:
-    """Where the shared state is: as configured, else the server that the gateway has started here."""
-    patient = {"budget_ms": max(settings.budget_ms, _PATIENCE_MS)}
-    if settings.url is not None:
-        return settings.model_copy(update=patient)
-    found = running_embedded()
-    if len(found) == 1:
-        return settings.model_copy(update={**patient, "url": SecretStr(found[0])})
-    if found:
-        remedy = f"several gateways run here; set REDIS_URL to the server of one: {', '.join(found)}"
-    else:
-        remedy = (
-            "is not set, and no gateway of this user runs here; set it, or REDIS_URL, as the gateway has it"
-        )
-    raise ConfigError((ConfigProblem(source="shared state", key="redis.url", found="", remedy=remedy),))
+    return with_state("breaker", arguments, run)
 
 
 def _known(service: str, names: list[str]) -> str:
@@ -163,7 +113,7 @@ def _known(service: str, names: list[str]) -> str:
 
 
 def _row(breaker: Breaker) -> tuple[str, ...]:
-    since, until = _moment(breaker.since_s), _moment(breaker.until_s)
+    since, until = moment(breaker.since_s), moment(breaker.until_s)
     return breaker.name, breaker.state, since, until, _failed(breaker), breaker.why or "-"
 
 
@@ -171,19 +121,19 @@ def _facts(breaker: Breaker) -> list[tuple[str, str]]:
     return [
         ("service", breaker.name),
         ("state", breaker.state),
-        ("since", _moment(breaker.since_s)),
-        ("until", _moment(breaker.until_s)),
+        ("since", moment(breaker.since_s)),
+        ("until", moment(breaker.until_s)),
         ("by", breaker.by or "-"),
         ("why", breaker.why or "-"),
         ("in the window", f"{_failed(breaker)} failed, {breaker.slow} slow"),
         ("in all", f"{breaker.total_failures} of {breaker.total_calls} failed"),
-        ("last failure", _moment(breaker.last_failure_s)),
+        ("last failure", moment(breaker.last_failure_s)),
         ("probes", f"{breaker.probes} out, {breaker.successes} succeeded"),
     ]
 
 
 def _line(line: Transition) -> tuple[str, ...]:
-    return _moment(line.at_s), line.before, line.state, f"{line.failures} of {line.calls}", line.by, line.why
+    return moment(line.at_s), line.before, line.state, f"{line.failures} of {line.calls}", line.by, line.why
 
 
 def _failed(breaker: Breaker) -> str:
@@ -192,8 +142,3 @@ def _failed(breaker: Breaker) -> str:
 
 def _plain(told: Breaker | Transition) -> dict[str, Any]:
     return {name: getattr(told, name) for name in told.__slots__}
-
-
-def _moment(unix_s: float) -> str:
-    """Local time to the second; `-` for never."""
-    return datetime.fromtimestamp(unix_s, UTC).astimezone().isoformat(timespec="seconds") if unix_s else "-"

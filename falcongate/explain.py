@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from falcongate.admission.access import rules_of
 from falcongate.admission.concurrency import rooms_of
 from falcongate.admission.policies import limits_of
 from falcongate.refusals import MalformedRequest, MethodNotAllowed
@@ -43,6 +44,7 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     match = table.match(path)
     rows += _way(match, method, target, table.candidates(path)[1:])
     rows += _rules(settings, match)
+    rows += _access(settings, match, method, path)
     rows += _breaker(settings, match.route.service)
     return [*rows, *_limits(settings, match.route.service, method, path)]
 
@@ -122,6 +124,26 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
         yield "public", f"yes; removed: Authorization{cookies}"
     else:
         yield "public", "no; credentials are passed on"
+
+
+def _access(settings: GatewaySettings, match: Match, method: str, path: str) -> Iterator[tuple[str, str]]:
+    for rule in rules_of(settings).applying(match.route.service, method, path):
+        asked = rule.settings
+        who = f"identity {asked.identity}" if not match.is_public else "nobody is asked on public paths"
+        parts = [who if asked.identity != "off" else ""]
+        if asked.identity != "off" and not match.is_public:
+            parts += [
+                f"by {' or '.join(asked.accept)}",
+                f"of {' or '.join(asked.issuers)}" if asked.issuers else "",
+                f"with scope {' '.join(asked.scopes)}" if asked.scopes else "",
+                *(f"with {claim} = {' or '.join(values)}" for claim, values in asked.claims.items()),
+            ]
+        parts += [
+            f"from {' or '.join(asked.allow)}" if asked.allow else "",
+            f"not from {' or '.join(asked.deny)}" if asked.deny else "",
+        ]
+        mode = "; only watched" if asked.mode == "shadow" else ""
+        yield "access", f"{rule.name}: {', '.join(filter(None, parts))}{mode}"
 
 
 def _breaker(settings: GatewaySettings, service: str) -> Iterator[tuple[str, str]]:

@@ -244,3 +244,16 @@ class LimitsUnknown(Refusal):
     title = "Requests cannot be counted at the moment"
     suggestion = "Try again after the time in Retry-After."
     detail = "A limit of this route cannot be checked at the moment."
+
+
+class KeysUnavailable(Refusal):
+    """The keys of the issuer cannot be had, so that nobody can say whether a token is good."""
+
+    status = 503
+    problem = "keys-unavailable"
+    title = "Tokens cannot be checked at the moment"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "The keys of the token's issuer cannot be had at the moment."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=5)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
+from falcongate.refusals import KeysUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from falcongate.config.access import AccessSettings
     from falcongate.config.settings import GatewaySettings
@@ -29,7 +30,7 @@ class Credentials(Protocol):
     def find(self, exchange: Exchange) -> Caller | None:
         """Whose credential the request has; None if it has none of this kind.
 
-        Raises Unauthorized for one that is not valid. May wait.
+        Raises Unauthorized for one that is not valid, KeysUnavailable if nobody can say. May wait.
         """
         ...
 
@@ -56,10 +57,10 @@ class Rule:
         if not is_allowed or (ip is not None and any(ip in network for network in self._deny)):
             raise AddressNotAllowed
 
-    def check_caller(self, caller: Caller | None, refusal: Unauthorized | None, service: str) -> None:
+    def check_caller(self, caller: Caller | None, refusal: Refusal | None, service: str) -> None:
         """Raise Unauthorized or NotPermitted unless this caller may pass.
 
-        `refusal` is what was wrong with a credential that it sent, if that was not valid.
+        `refusal` is what was wrong with a credential that it sent, if that was not valid; it is raised.
         """
         if self.settings.identity == "off":
             return
@@ -84,18 +85,27 @@ class Rule:
 
 
 class Access:
-    """The rules of one configuration in one worker, and the kinds of credentials there are."""
+    """The rules of one configuration in one worker, and the kinds of credentials there are.
 
-    def __init__(self, settings: GatewaySettings, credentials: Sequence[Credentials]) -> None:
-        rules = (Rule(name, rule) for name, rule in settings.access.items())
-        self._rules: Selection[Rule, tuple[Rule, ...]] = Selection(rules, _as_they_are)
+    `voids` tell of a caller that was let pass whether its credential has been revoked since.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        credentials: Sequence[Credentials],
+        *,
+        voids: Sequence[Callable[[Caller], bool]] = (),
+    ) -> None:
+        self._rules = rules_of(settings)
         self._credentials = tuple(credentials)
+        self._voids = tuple(voids)
 
     def admit(self, exchange: Exchange) -> None:
         """Find out who the caller is where a rule asks for that, and let it pass or raise.
 
-        Raises AddressNotAllowed, Unauthorized or NotPermitted. Waits at most for keys of an issuer, or for
-        the shared state.
+        Raises AddressNotAllowed, Unauthorized, NotPermitted or KeysUnavailable. Waits at most for keys of
+        an issuer, or for the shared state.
         """
         rules = self._rules.for_request(exchange)
         if not rules:
@@ -113,20 +123,38 @@ class Access:
         for rule in rules:
             try:
                 rule.check_caller(exchange.caller, refusal, exchange.service)
-            except (Unauthorized, NotPermitted) as refused:
+            except (Unauthorized, NotPermitted, KeysUnavailable) as refused:
                 _refuse(exchange, rule, refused)
 
-    def _identify(self, exchange: Exchange) -> Unauthorized | None:
+    def held_to(self, exchange: Exchange) -> Caller | None:
+        """The caller whose credential must last as long as what has become of the exchange; None if none."""
+        caller = exchange.caller
+        if caller is None:
+            return None
+        rules = self._rules.for_request(exchange)
+        is_held = any(rule.settings.identity != "off" and not rule.scope.is_shadow for rule in rules)
+        return caller if is_held else None
+
+    def is_over(self, caller: Caller, now: float) -> bool:
+        """Whether its credential has ended or was revoked. `now` is monotonic. Does not wait."""
+        return caller.ends_at <= now or any(is_void(caller) for is_void in self._voids)
+
+    def _identify(self, exchange: Exchange) -> Refusal | None:
         """Note the caller; what is wrong with its credential, if that is not valid."""
-        refusal = None
+        refusal: Refusal | None = None
         for credentials in self._credentials:
             try:
                 exchange.caller = credentials.find(exchange)
-            except Unauthorized as refused:
+            except (Unauthorized, KeysUnavailable) as refused:
                 refusal = refused
             if exchange.caller is not None:
                 return None
         return refusal
+
+
+def rules_of(settings: GatewaySettings) -> Selection[Rule, tuple[Rule, ...]]:
+    """The rules of a configuration."""
+    return Selection((Rule(name, rule) for name, rule in settings.access.items()), _as_they_are)
 
 
 def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from falcongate.config.checks_identity import in_identity, no_such
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import parse_rate
 from falcongate.config.tls import TlsSettings
@@ -32,6 +32,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
     yield from _in_redis(settings.redis)
+    yield from in_identity(settings, in_authorities=_in_ca_file)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)
         rates = [f"{rate.limit} in {rate.window_s} s" for rate in map(parse_rate, limit.rate)]
@@ -135,12 +136,15 @@ def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
     for setting, is_set in (("ca_file", redis.ca_file), ("insecure_skip_verify", redis.insecure_skip_verify)):
         if is_set and not url.startswith("rediss"):
             yield Mistake(("redis", setting), "has no effect: redis.url does not begin with rediss")
-    if redis.ca_file and (reason := _why_unreadable(redis.ca_file)):
-        remedy = f"the file cannot be read: {reason}"
-        yield Mistake(("redis", "ca_file"), remedy, shown(redis.ca_file))
-    elif redis.ca_file:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        yield from _in_authorities(("redis", "ca_file"), redis.ca_file, context)
+    if redis.ca_file:
+        yield from _in_ca_file(("redis", "ca_file"), redis.ca_file)
+
+
+def _in_ca_file(location: Location, path: str) -> Iterator[Mistake]:
+    if reason := _why_unreadable(path):
+        yield Mistake(location, f"the file cannot be read: {reason}", shown(path))
+    else:
+        yield from _in_authorities(location, path, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def _in_policy(location: Location, policy: PolicySettings, services: Collection[str]) -> Iterator[Mistake]:
@@ -167,14 +171,6 @@ def _in_breaker(location: Location, breaker: BreakerSettings) -> Iterator[Mistak
             "nothing would ever open it; set max_failures, failure_ratio or slow_ratio, or enabled = false"
         )
         yield Mistake(location, remedy)
-
-
-def no_such(service: str, services: Collection[str]) -> str:
-    """What to say of a name that is none of these."""
-    near = difflib.get_close_matches(service, services, 1)
-    if near:
-        return f"no service has this name; did you mean {near[0]}?"
-    return f"no service has this name; there are {', '.join(services) or 'none'}"
 
 
 def _why_no_pair(error: Exception) -> str:

@@ -20,6 +20,8 @@ _SAFE: Final = re.compile(rf"[A-Za-z0-9._:@/-]{{1,{_MAX_LENGTH}}}", re.ASCII)
 
 TRANSITIONS: Final = f"{_STAMP}breakers"
 HOSTS: Final = f"{_STAMP}hosts"
+REVOCATIONS: Final = f"{_STAMP}revocations"
+REVOKED: Final = (f"{_STAMP}{{revoked}}", f"{_STAMP}{{revoked}}:told")
 
 
 def plain(name: str) -> str:
@@ -53,6 +55,11 @@ def lease_key(key: str) -> str:
 def session_key(service: str, sid: str) -> str:
     """A session that one target of a service keeps. What begins it may come from a caller."""
     return f"{_STAMP}session:{{{plain(f'{service}:{sid}')}}}"
+
+
+def key_set_key(url: str) -> str:
+    """The keys that an issuer has published at one address. A part of that may come from a token."""
+    return f"{_STAMP}keys:{{{plain(url)}}}"
 
 
 def breaker_keys(name: str) -> tuple[str, str, str, str]:

@@ -9,6 +9,7 @@ from falcongate.state.redis_breaker import RedisBreakers
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import RedisLimits
 from falcongate.state.redis_sessions import RedisSessions
+from falcongate.state.redis_tokens import RedisTokens
 from falcongate.state.store import Host, whole_ms
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 _HOSTS: Final = Script("hosts")
 
 
-class RedisState(RedisLimits, RedisBreakers, RedisSessions):
-    """A `SharedState`: limits, places, breakers and sessions from its parts, and who is alive.
+class RedisState(RedisLimits, RedisBreakers, RedisSessions, RedisTokens):
+    """A `SharedState`: limits, places, breakers, sessions and tokens from its parts, and who is alive.
 
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.
     """

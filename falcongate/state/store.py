@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from falcongate.state.sessions import SessionStore
+from falcongate.state.tokens import TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -208,7 +209,7 @@ class Host:
     says: str
 
 
-class SharedState(SessionStore, Protocol):
+class SharedState(SessionStore, TokenStore, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may
