@@ -146,7 +146,7 @@ class KeySet:
 
     def refresh_if_due(self) -> None:
         """Fetch anew in the background, if it is time to and they are of use."""
-        if monotonic() >= self._due_at and self._flight is None and self.used_at >= self._fetched_at:
+        if monotonic() >= self._due_at and self._flight is None and self.used_at > self._fetched_at:
             gevent.spawn(self._fly, self._refresh)
 
     def retire(self) -> None:

@@ -46,7 +46,7 @@ def read_token(text: str) -> Unproven:
     if "crit" in header or "b64" in header or "zip" in header:
         raise Unauthorized("it asks for what is not understood here")
     key_id = header.get("kid")
-    if key_id is not None and not (isinstance(key_id, str) and _KEY_ID.fullmatch(key_id)):
+    if "kid" in header and not (isinstance(key_id, str) and _KEY_ID.fullmatch(key_id)):
         raise Unauthorized("the name of its key is none")
     for name in _DATES:
         _check_date(name, claims)
