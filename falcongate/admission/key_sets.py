@@ -35,6 +35,7 @@ _log = logging.getLogger("falcongate")
 
 _FETCH_S: Final = 8.0
 _PATIENCE_S: Final = 6.0
+_OTHERS_S: Final = 2.5
 _POLL_S: Final = 0.05
 _NEWS_S: Final = 1.0
 _RETRY_S: Final = 5.0
@@ -126,6 +127,9 @@ class KeySet:
         Raises KeysUnavailable if the issuer cannot be asked. Waits; does not look again and again.
         """
         before, name = self.generation, key_id or ""
+        # Whoever asks meanwhile is not made to wait: it is tried again in the background.
+        if self._has_failed:
+            raise KeysUnavailable
         if self._flight is not None:
             self._flight.wait(_PATIENCE_S)
             if self.generation != before:
@@ -201,7 +205,7 @@ class KeySet:
             if self._lease("fetch", _FETCH_S):
                 self._fetch_now()
                 return
-            if monotonic() > asked + _PATIENCE_S:
+            if monotonic() > asked + _OTHERS_S:
                 self._fail("another worker has been fetching them for too long")
                 return
             gevent.sleep(_POLL_S)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     Check = Callable[[Location, str], Iterator[Mistake]]
 
+_NOT_TOLD: Final = frozenset(
+    "authorization connection content-length content-type cookie expect host keep-alive te trailer"
+    " transfer-encoding upgrade via x-request-id".split()
+)
 _LEAST_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
@@ -30,6 +34,8 @@ def in_identity(settings: GatewaySettings, *, in_authorities: Check) -> Iterator
         yield from _in_access(("access", name), rule, settings)
     told = {header.lower(): header for header in reversed(settings.tokens.headers)}
     for header in settings.tokens.headers:
+        if header.lower() in _NOT_TOLD:
+            yield Mistake(("tokens", "headers", header), "is for something else; choose another header")
         if told[header.lower()] != header:
             remedy = f"is the same header as {told[header.lower()]}; remove one"
             yield Mistake(("tokens", "headers", header), remedy)
