@@ -6,6 +6,8 @@ with the folder.
 
     cli         the operator's commands, each one call into the room it concerns
     cli_breaker those of them that look at breakers and steer them
+    cli_tokens  those that revoke tokens
+    cli_state   how commands reach the shared state
     explain     what would become of a request, told rule by rule
     demo        small services to try the gateway with, in a process of their own
     wsgi        what gunicorn loads

@@ -102,7 +102,7 @@ class Gateway(Context):
         self.server_settings = settings.server
         self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
-        policies = (settings.limits | settings.concurrency).items()
+        policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
         expect(settings.services, [(name, policy.mode) for name, policy in policies])
         cors = Cors(settings.cors)
         super().__init__(

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -292,40 +291,3 @@ def test_a_header_that_says_a_thing_twice(tokens: Tokens) -> None:
 def test_a_token_that_is_too_long_is_not_even_looked_at(tokens: Tokens) -> None:
     assert why_not(tokens, RSA.sign(claims(x="x" * 9_000))) == "it is too long"
     assert why_not(tokens, "x" * 100_000) == "it is too long"
-
-
-WEAK: dict[str, Callable[[], dict[str, object]]] = {
-    "1024 bits": lambda: Signer("k1", number=7, bits=1_024).jwk(),
-    "for encryption": lambda: RSA.jwk(use="enc"),
-    "for signing alone": lambda: RSA.jwk(key_ops=["sign"]),
-    "operations that are no list": lambda: RSA.jwk(key_ops="verify"),
-    "for another algorithm": lambda: RSA.jwk(alg="RS512"),
-    "for no algorithm that there is": lambda: RSA.jwk(alg=7),
-    "a shared secret": lambda: {"kty": "oct", "kid": "k1", "k": encoded(b"x" * 32)},
-    "no modulus": lambda: {"kty": "RSA", "kid": "k1", "e": "AQAB"},
-    "a modulus that is none": lambda: RSA.jwk(n="!"),
-    "an exponent of 1": lambda: RSA.jwk(e="AQ"),
-    "a name that is none": lambda: RSA.jwk(kid=["k1"]),
-    "no kind": lambda: RSA.jwk(kty=None),
-    "a kind that is none": lambda: RSA.jwk(kty=["RSA"]),
-}
-
-
-@pytest.mark.parametrize("jwk", WEAK.values(), ids=WEAK)
-def test_a_published_key_that_is_not_for_this(jwk: Callable[[], dict[str, object]]) -> None:
-    tokens = make_tokens(Published())
-    key = jwk()
-    published = Published()
-    published.fetch = lambda _url: {"keys": [key, "x", None, 1]}  # type: ignore[method-assign]
-    tokens = make_tokens(published)
-    signer = Signer("k1", number=7, bits=1_024) if key == WEAK["1024 bits"]() else RSA
-
-    assert why_not(tokens, signer.sign(claims())) == "its key is not one of its issuer's"
-
-
-def test_a_point_that_is_not_on_its_curve() -> None:
-    published = Published()
-    published.fetch = lambda _url: {"keys": [EC.jwk(y=encoded(b"\1" * 32)), EC.jwk(crv="P-384")]}  # type: ignore[method-assign]
-    tokens = make_tokens(published, issuer={"algorithms": "ES256"})
-
-    assert why_not(tokens, EC.sign(claims())) == "its key is not one of its issuer's"

@@ -247,63 +247,6 @@ def test_made_up_tenants_do_not_flood_the_issuer() -> None:
     assert 20 <= len(published.asked) < 60
 
 
-def test_a_revoked_token_stops_working_at_once_and_no_other_does() -> None:
-    store = MemoryState()
-    tokens = make_tokens(Published(FIRST), store=store)
-    one, other = (FIRST.sign(claims(jti=name)) for name in "ab")
-    assert (why_not(tokens, one), why_not(tokens, other)) == ("", "")
-    store.revoke("jti:a", for_s=60, by="", why="")
-
-    assert (why_not(tokens, one), why_not(tokens, other)) == ("it has been revoked", "")
-    store.restore("jti:a")
-    assert why_not(tokens, one) == ""
-
-
-@pytest.mark.parametrize("member", ["sub:main:jane", "sub:*:jane"])
-def test_of_a_revoked_subject_what_is_issued_later_is_good(member: str) -> None:
-    token = FIRST.sign(claims("jane", iat=1_000))
-    store = MemoryState(lambda: 2_000_000)
-    tokens = make_tokens(Published(FIRST), store=store)
-    store.revoke(member, for_s=60, by="", why="")
-
-    assert why_not(tokens, token) == "it has been revoked"
-    assert why_not(tokens, FIRST.sign(claims("jane", iat=2_000))) == "it has been revoked"
-    assert why_not(tokens, FIRST.sign(claims("jane", iat=None))) == "it has been revoked"
-    assert why_not(tokens, FIRST.sign(claims("jane", iat=2_001))) == ""
-    assert why_not(tokens, FIRST.sign(claims("john", iat=1_000))) == ""
-
-
-def test_a_revocation_of_another_issuers_subject_is_not_meant() -> None:
-    store = MemoryState()
-    tokens = make_tokens(Published(FIRST), store=store)
-    store.revoke("sub:other:jane", for_s=60, by="", why="")
-
-    assert why_not(tokens, FIRST.sign(claims())) == ""
-
-
-def test_what_was_revoked_before_this_worker_began_is_known() -> None:
-    store = MemoryState()
-    store.revoke("jti:a", for_s=60, by="", why="")
-
-    assert (
-        why_not(make_tokens(Published(FIRST), store=store), FIRST.sign(claims(jti="a")))
-        == "it has been revoked"
-    )
-
-
-def test_a_caller_is_void_when_its_token_is_revoked() -> None:
-    store = MemoryState()
-    tokens = make_tokens(Published(FIRST), store=store)
-    caller = bearing(tokens, FIRST.sign(claims(jti="a" * 300)))
-    assert caller is not None
-    assert not tokens.is_void(caller)
-    store.revoke("sub:main:jane", for_s=60, by="", why="")
-
-    # The store's clock is far behind the issuer's, so that this is of later.
-    assert not tokens.is_void(caller)
-    assert not tokens.is_void(caller._replace(kind="api_key"))
-
-
 def test_without_the_shared_state_tokens_are_proven_all_the_same() -> None:
     tokens = make_tokens(Published(FIRST), store=MemoryState(fault=Fault.AWAY))
 
