@@ -36,6 +36,7 @@ _log = logging.getLogger("falcongate")
 _FETCH_S: Final = 8.0
 _PATIENCE_S: Final = 6.0
 _OTHERS_S: Final = 2.5
+_TELLING_S: Final = 0.002
 _POLL_S: Final = 0.05
 _NEWS_S: Final = 1.0
 _RETRY_S: Final = 5.0
@@ -200,8 +201,8 @@ class KeySet:
     def _obtain(self, *, max_age_s: float) -> None:
         """Take the shared keys if they are that young; else fetch them, or wait for who does."""
         asked = monotonic()
-        # What was fetched since this was asked is young enough in any case.
-        while not self._take_shared(max(max_age_s, monotonic() - asked)):
+        # What was fetched since this was asked is young enough in any case; ages are told in milliseconds.
+        while not self._take_shared(max(max_age_s, monotonic() - asked - _TELLING_S)):
             if self._lease("fetch", _FETCH_S):
                 self._fetch_now()
                 return

@@ -12,7 +12,7 @@ import pytest
 from redis.crc import key_slot
 
 from falcongate.errors import StoreAway
-from falcongate.state.keys import TRANSITIONS, limit_key
+from falcongate.state.keys import REVOCATIONS, TRANSITIONS, key_set_key, limit_key
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import CHARGE
 from falcongate.state.redis_store import RedisState
@@ -224,6 +224,10 @@ def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
         for name in names:
             opened.state.charge([Charge(WINDOW, name), Charge(Window("b", limit=1, length_s=1), name)])
             opened.state.command(name, "disable", by="", why="")
+            opened.state.revoke(f"jti:{name}", for_s=60, by="", why="")
+            opened.state.note_keys(name, "{}")
+        assert len(opened.state.revocations()) == 5
+        assert opened.state.restore("jti:}")
         assert [breaker.state for breaker in opened.state.snapshot(names).values()] == ["DISABLED"] * 5
 
     assert key_slot(limit_key(Charge(WINDOW, "}")).encode()) == key_slot(b"%7D")
@@ -261,8 +265,10 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.lease("hr", limit=1, owner="a", ttl_s=1)
     opened.state.beat("gw-1", says="", ttl_s=1)
     opened.state.note_session("messaging", "Vr7Xt", Session("http://10.0.0.1:3000", 90))
+    opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
+    opened.state.note_keys("http://auth/jwks", "{}")
     page = (DOCS / "redis.md").read_text("utf-8")
-    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS}
+    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS, REVOCATIONS}
     documented = {
         re.sub(r"\{.*?\}", "{}", key).replace("POLICY:LENGTHs/BUCKETS", "api:60s/10")
         for key in re.findall(r"^\| `(falcongate:1:[^`]+)` \|", page, re.MULTILINE)
@@ -271,5 +277,6 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     assert documented == kinds | {"falcongate:1:write-test"}
     named = set(re.findall(r"`(\w+)`", page))
     assert not fields(opened, BREAKER).keys() - named
+    assert not fields(opened, key_set_key("http://auth/jwks")).keys() - named
     assert not {field.name for field in dataclasses.fields(Transition)} - named
     assert not {field.name for field in dataclasses.fields(probe.breaker)} - named
