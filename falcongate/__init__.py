@@ -7,6 +7,7 @@ with the folder.
     cli         the operator's commands, each one call into the room it concerns
     cli_breaker those of them that look at breakers and steer them
     cli_keys    those that make API keys and end them
+    cli_tokens  those that revoke tokens
     cli_audit   the one that tells what was changed by whom
     cli_state   what commands on the shared state have in common
     explain     what would become of a request, told rule by rule

@@ -18,8 +18,10 @@ from falcongate.admission.access import Access
 from falcongate.admission.api_keys import api_keys_of
 from falcongate.admission.breaker import Breakers
 from falcongate.admission.concurrency import Rooms
+from falcongate.admission.key_sets import KeysAway
 from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
+from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
@@ -44,12 +46,16 @@ from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect, tally_websockets
 from falcongate.telemetry.record import Record
+from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from falcon.request import RequestOptions
 
+    from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
     from falcongate.state.store import SharedState
 
 _TIDY_EVERY_S: Final = 5.0
+_NOT_THERE: Final = frozenset((400, 404, 410))
 
 
 class _Request(falcon.Request):
@@ -95,7 +102,7 @@ class Gateway(Context):
         self.server_settings = settings.server
         self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
-        policies = (settings.limits | settings.concurrency).items()
+        policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
         expect(settings.services, [(name, policy.mode) for name, policy in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
@@ -122,10 +129,16 @@ class Gateway(Context):
         limits = Limits(self.settings, shared, parts=parts)
         rooms = Rooms(self.settings, shared, host=host, parts=parts)
         handshakes = Handshakes(self.settings, cors.allows)
+        tokens = Tokens(self.settings, shared, _keys_through, owner=f"{host}:{os.getpid()}")
+        keys = api_keys_of(self.settings, shared)
+        access = Access(
+            self.settings, (tokens, *keys), voids=(tokens.is_void, *(key.is_void for key in keys))
+        )
+        self.tunnels.passes = access
         proxy = Proxy(
             routes,
             self._forwarder,
-            access=Access(self.settings, (*api_keys_of(self.settings, shared),)),
+            access=access,
             socket_io=SocketIo(self._forwarder, Sessions(shared)),
             handshakes=handshakes,
             breakers=breakers,
@@ -220,6 +233,21 @@ def _shared_state(
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
     says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
     return state, Heartbeat(state, name=host, says=says, tell=REDIS.set)
+
+
+def _keys_through(ca_file: str | None) -> Fetch:
+    """What fetches keys of issuers. Those that an issuer says it does not have are none, not away."""
+    fetcher = Fetcher(ca_file)
+
+    def fetch(url: str) -> Mapping[str, object] | None:
+        try:
+            return fetcher.get(url)
+        except FetchFailed as failed:
+            if failed.status in _NOT_THERE:
+                return None
+            raise KeysAway(str(failed)) from failed
+
+    return fetch
 
 
 def _tell_of_websockets(service: str, news: News) -> None:

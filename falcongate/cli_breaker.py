@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.admission.breaker import breaker_names
 from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
-from falcongate.config.checks import no_such
+from falcongate.config.checks_identity import no_such
 from falcongate.explain import aligned
 
 if TYPE_CHECKING:

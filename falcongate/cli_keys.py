@@ -9,7 +9,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
-from falcongate.config.checks import no_such
+from falcongate.config.checks_identity import no_such
 from falcongate.config.policies import parse_rate
 from falcongate.explain import aligned, shown
 from falcongate.wire.api_key import KeyText, is_key_id, make_key, parse_key

@@ -278,3 +278,16 @@ class ProviderUnavailable(Refusal):
     def __init__(self, why: str = "", *, retry_after_s: int = 1) -> None:
         super().__init__(retry_after_s=retry_after_s)
         self.why = why
+
+
+class KeysUnavailable(Refusal):
+    """The keys of the issuer cannot be had, so that nobody can say whether a token is good."""
+
+    status = 503
+    problem = "keys-unavailable"
+    title = "Tokens cannot be checked at the moment"
+    suggestion = "Try again after the time in Retry-After."
+    detail = "The keys of the token's issuer cannot be had at the moment."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=5)

@@ -7,32 +7,35 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
-from falcongate.refusals import CredentialsUnknown
+from falcongate.refusals import CredentialsUnknown, KeysUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from falcongate.config.access import AccessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Caller, Exchange
     from falcongate.refusals import Refusal
 
+_NOT_FOUND_VALID: Final = (Unauthorized, KeysUnavailable, CredentialsUnknown)
 _SCOPE_CLAIMS: Final = ("scope", "scp")
 _MAPPED_BITS: Final = 96
 
 
 class Credentials(Protocol):
-    """One kind of credential."""
+    """One kind of credential, by the name that rules have for it."""
+
+    kind: str
 
     def find(self, exchange: Exchange) -> Caller | None:
         """Whose credential the request has; None if it has none of this kind.
 
-        Raises Unauthorized for one that is not valid, and CredentialsUnknown if nobody can tell at the
-        moment. May wait.
+        Raises Unauthorized for one that is not valid, KeysUnavailable or CredentialsUnknown if nobody can
+        say. May wait.
         """
         ...
 
@@ -62,7 +65,7 @@ class Rule:
     def check_caller(self, caller: Caller | None, refusal: Refusal | None, service: str) -> None:
         """Raise Unauthorized or NotPermitted unless this caller may pass.
 
-        `refusal` is what was wrong with a credential that it sent, if that was not found valid.
+        `refusal` is what was wrong with a credential that it sent, if that was not valid; it is raised.
         """
         if self.settings.identity == "off":
             return
@@ -87,53 +90,87 @@ class Rule:
 
 
 class Access:
-    """The rules of one configuration in one worker, and the kinds of credentials there are."""
+    """The rules of one configuration in one worker, and the kinds of credentials there are.
 
-    def __init__(self, settings: GatewaySettings, credentials: Sequence[Credentials]) -> None:
+    `voids` tell of a caller that was let pass whether its credential has been revoked since.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        credentials: Sequence[Credentials],
+        *,
+        voids: Sequence[Callable[[Caller], bool]] = (),
+    ) -> None:
         self._rules = rules_of(settings)
         self._credentials = tuple(credentials)
+        self._voids = tuple(voids)
 
     def admit(self, exchange: Exchange) -> None:
         """Find out who the caller is where a rule asks for that, and let it pass or raise.
 
-        Raises AddressNotAllowed, Unauthorized, CredentialsUnknown or NotPermitted. Waits at most for keys
-        of an issuer, or for the shared state.
+        Raises AddressNotAllowed, Unauthorized, NotPermitted, KeysUnavailable or CredentialsUnknown. Waits
+        at most for keys of an issuer, or for the shared state.
         """
-        rules = self._rules.for_request(exchange)
-        if not rules:
+        applied = self._rules.for_request(exchange)
+        if not applied.rules:
             return
-        for rule in rules:
+        for rule in applied.rules:
             try:
                 rule.check_address(exchange.caller_address)
             except AddressNotAllowed as refused:
                 _refuse(exchange, rule, refused)
         match = exchange.route_match
-        is_public = match is not None and match.is_public
-        if is_public or all(rule.settings.identity == "off" for rule in rules):
+        if not applied.kinds or (match is not None and match.is_public):
             return
-        refusal = self._identify(exchange)
-        for rule in rules:
+        refusal = self._identify(exchange, applied.kinds)
+        for rule in applied.rules:
             try:
                 rule.check_caller(exchange.caller, refusal, exchange.service)
-            except (Unauthorized, CredentialsUnknown, NotPermitted) as refused:
+            except (*_NOT_FOUND_VALID, NotPermitted) as refused:
                 _refuse(exchange, rule, refused)
 
-    def _identify(self, exchange: Exchange) -> Refusal | None:
-        """Note the caller; what is wrong with its credential, if that was not found valid."""
+    def held_to(self, exchange: Exchange) -> Caller | None:
+        """The caller whose credential must last as long as what has become of the exchange; None if none."""
+        caller = exchange.caller
+        if caller is None:
+            return None
+        rules = self._rules.for_request(exchange).rules
+        is_held = any(rule.settings.identity != "off" and not rule.scope.is_shadow for rule in rules)
+        return caller if is_held else None
+
+    def is_over(self, caller: Caller, now: float) -> bool:
+        """Whether its credential has ended or was revoked. `now` is monotonic. Does not wait."""
+        return caller.ends_at <= now or any(is_void(caller) for is_void in self._voids)
+
+    def _identify(self, exchange: Exchange, kinds: Collection[str]) -> Refusal | None:
+        """Note the caller; what is wrong with its credential, if that was not found valid.
+
+        A credential of another kind may be meant for the service, and says nothing here.
+        """
         refusal: Refusal | None = None
         for credentials in self._credentials:
+            if credentials.kind not in kinds:
+                continue
             try:
                 exchange.caller = credentials.find(exchange)
-            except (Unauthorized, CredentialsUnknown) as refused:
+            except _NOT_FOUND_VALID as refused:
                 refusal = refused
             if exchange.caller is not None:
                 return None
         return refusal
 
 
-def rules_of(settings: GatewaySettings) -> Selection[Rule, tuple[Rule, ...]]:
+class Applied(NamedTuple):
+    """The rules that hold for some requests, and the kinds of credentials that one of them accepts."""
+
+    rules: tuple[Rule, ...]
+    kinds: frozenset[str]
+
+
+def rules_of(settings: GatewaySettings) -> Selection[Rule, Applied]:
     """The rules of a configuration."""
-    return Selection((Rule(name, rule) for name, rule in settings.access.items()), _as_they_are)
+    return Selection((Rule(name, rule) for name, rule in settings.access.items()), _applied)
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -154,8 +191,9 @@ def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:
     raise refusal
 
 
-def _as_they_are(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    return rules
+def _applied(rules: tuple[Rule, ...]) -> Applied:
+    asking = [rule.settings.accept for rule in rules if rule.settings.identity != "off"]
+    return Applied(rules, frozenset(kind for accept in asking for kind in accept))
 
 
 def has_claims(caller: Caller, wanted: Mapping[str, Sequence[str]]) -> bool:

@@ -52,6 +52,8 @@ class _Known(NamedTuple):
 class ApiKeys:
     """The API keys of one worker; a kind of `Credentials`."""
 
+    kind = "api_key"
+
     def __init__(self, store: KeyStore) -> None:
         self._store = store
         self._known: Recent[str, _Known] = Recent(_MAX_KNOWN)

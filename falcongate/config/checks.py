@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falcongate.config.address_lists import in_address_lists
 from falcongate.config.admin_checks import in_admin
+from falcongate.config.checks_identity import in_identity, no_such
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import OWN_POLICY, parse_rate
 from falcongate.config.tls import TlsSettings
@@ -34,6 +34,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
     yield from _in_redis(settings.redis)
+    yield from in_identity(settings, in_authorities=_in_ca_file)
     yield from in_admin(settings)
     yield from _in_ca_file(("admin", "sign_in", "ca_file"), settings.admin.sign_in.ca_file)
     for name, limit in settings.limits.items():
@@ -178,14 +179,6 @@ def _in_breaker(location: Location, breaker: BreakerSettings) -> Iterator[Mistak
             "nothing would ever open it; set max_failures, failure_ratio or slow_ratio, or enabled = false"
         )
         yield Mistake(location, remedy)
-
-
-def no_such(service: str, services: Collection[str]) -> str:
-    """What to say of a name that is none of these."""
-    near = difflib.get_close_matches(service, services, 1)
-    if near:
-        return f"no service has this name; did you mean {near[0]}?"
-    return f"no service has this name; there are {', '.join(services) or 'none'}"
 
 
 def _why_no_pair(error: Exception) -> str:

@@ -23,6 +23,8 @@ HOSTS: Final = f"{_STAMP}hosts"
 AUDIT: Final = f"{_STAMP}audit"
 API_KEYS: Final = f"{_STAMP}key-ids"
 API_KEY_CHANGES: Final = f"{_STAMP}key-changes"
+REVOCATIONS: Final = f"{_STAMP}revocations"
+REVOKED: Final = (f"{_STAMP}{{revoked}}", f"{_STAMP}{{revoked}}:told")
 
 
 def plain(name: str) -> str:
@@ -61,6 +63,11 @@ def session_key(service: str, sid: str) -> str:
 def api_key_key(key_id: str) -> str:
     """An API key."""
     return f"{_STAMP}key:{{{plain(key_id)}}}"
+
+
+def key_set_key(url: str) -> str:
+    """The keys that an issuer has published at one address. A part of that may come from a token."""
+    return f"{_STAMP}keys:{{{plain(url)}}}"
 
 
 def breaker_keys(name: str) -> tuple[str, str, str, str]:

@@ -5,6 +5,7 @@ Nothing is shared with another process. It can be made to fail as the real store
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from time import monotonic_ns
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,7 @@ from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
 from falcongate.state.sessions import MemorySessions
 from falcongate.state.store import Host, whole_ms
+from falcongate.state.tokens import MemoryTokens, Revocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Reported,
         Transition,
     )
+    from falcongate.state.tokens import KeyDocument
 
 _T = TypeVar("_T")
 
@@ -75,6 +78,7 @@ class MemoryState:
         self._sessions = MemorySessions()
         self._keys = MemoryKeys()
         self._audit = MemoryAudit()
+        self._tokens = MemoryTokens()
         self._hosts: dict[str, tuple[int, str]] = {}
 
     def charge(self, charges: Sequence[Charge]) -> Charged:
@@ -219,6 +223,35 @@ class MemoryState:
     def changes(self, count: int) -> Sequence[Noted]:
         """As `AuditLog` says."""
         return self._ask(lambda: self._audit.last(count))
+
+    def revoke(self, member: str, *, for_s: float, by: str, why: str) -> Revocation | None:
+        """As `TokenStore` says."""
+        asked = Revocation(member, 0, whole_ms(for_s) / 1000, 0, by, why)
+        return self._ask(lambda: self._tokens.revoke(asked, self._clock()))
+
+    def restore(self, member: str) -> bool:
+        """As `TokenStore` says."""
+        return self._ask(lambda: self._tokens.restore(member, self._clock()))
+
+    def revocations(self) -> Sequence[Revocation]:
+        """As `TokenStore` says."""
+        return self._ask(lambda: self._tokens.revocations(self._clock()))
+
+    def subscribe_revocations(
+        self, on_news: Callable[[Revocation], None], on_gap: Callable[[], None]
+    ) -> None:
+        """As `TokenStore` says; nobody calls again here."""
+        self._tokens.subscribe(on_news)
+        with suppress(StoreAway):
+            on_gap()
+
+    def note_keys(self, url: str, text: str) -> None:
+        """As `TokenStore` says."""
+        self._ask(lambda: self._tokens.note_keys(url, text, self._clock()))
+
+    def find_keys(self, url: str) -> KeyDocument | None:
+        """As `TokenStore` says."""
+        return self._ask(lambda: self._tokens.find_keys(url, self._clock()))
 
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """As `SharedState` says."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from falcongate.state.api_keys import KeyStore
 from falcongate.state.audit import AuditLog
 from falcongate.state.sessions import SessionStore
+from falcongate.state.tokens import TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -209,7 +210,7 @@ class Host(NamedTuple):
     says: str
 
 
-class SharedState(SessionStore, KeyStore, AuditLog, Protocol):
+class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may

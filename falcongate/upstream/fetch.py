@@ -26,7 +26,14 @@ _MAX_CONNECTIONS: Final = 4
 
 
 class FetchFailed(Exception):
-    """The document could not be had. The text says why; it may name addresses and is for the log."""
+    """The document could not be had. The text says why; it may name addresses and is for the log.
+
+    `status` is what was answered in its place, 0 if nothing was.
+    """
+
+    def __init__(self, why: str, *, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Fetcher:
@@ -72,7 +79,7 @@ def _read(answer: BaseHTTPResponse) -> dict[str, Any]:
     try:
         data = answer.read(_MAX_BYTES + 1, decode_content=True)
         if answer.status != 200:
-            raise FetchFailed(f"status {answer.status}")
+            raise FetchFailed(f"status {answer.status}", status=answer.status)
         if len(data) > _MAX_BYTES:
             raise FetchFailed(f"more than {_MAX_BYTES} bytes")
         document = json.loads(data)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcongate.config.websocket import WebSocketSettings
+    from falcongate.exchange import Caller
     from falcongate.upstream.flow import Traffic
     from falcongate.wire.channel import Channel
 
@@ -39,8 +40,9 @@ class Tunnel:
 
     `code` and `by` are those of its end: the code of the first Close frame, and whose it was: `caller`,
     `service` or `gateway`. `began_s` is when it began, `last_s` when something last came, monotonic seconds.
-    `at_end` is called once, when it is over. `traffic` is that up to the service and that down to the caller.
-    A side that takes nothing for `stalled_s` has been waited for long enough.
+    `at_end` is called once, when it is over. With a `caller` it lasts no longer than its credential.
+    `traffic` is that up to the service and that down to the caller. A side that takes nothing for
+    `stalled_s` has been waited for long enough.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Tunnel:
         "at_end",
         "began_s",
         "by",
+        "caller",
         "code",
         "down",
         "is_over",
@@ -79,6 +82,7 @@ class Tunnel:
         self.up = Flow(self, caller, service, traffic[0])
         self.down = Flow(self, service, caller, traffic[1])
         self.at_end: Callable[[], object] | None = None
+        self.caller: Caller | None = None
         self.code = 0
         self.by = ""
         self.is_over = False

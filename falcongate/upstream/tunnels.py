@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import gevent
 
@@ -13,13 +13,14 @@ from falcongate.errors import Stage
 from falcongate.refusals import Saturated, ShuttingDown
 from falcongate.upstream.flow import Traffic
 from falcongate.upstream.tunnel import Tunnel
+from falcongate.wire.websocket import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcongate.config.settings import ServerSettings
     from falcongate.config.websocket import WebSocketSettings
-    from falcongate.exchange import Exchange
+    from falcongate.exchange import Caller, Exchange
     from falcongate.upstream.targets import Target
     from falcongate.wire.channel import Channel
 
@@ -41,6 +42,18 @@ class News(NamedTuple):
     closed: Counter[tuple[str, int]]
     messages: tuple[int, int]
     bytes: tuple[int, int]
+
+
+class Passes(Protocol):
+    """What lets callers pass, and for how long."""
+
+    def held_to(self, exchange: Exchange) -> Caller | None:
+        """The caller whose credential must last as long as the tunnel; None if none must."""
+        ...
+
+    def is_over(self, caller: Caller, now: float) -> bool:
+        """Whether it has not lasted. Must not wait."""
+        ...
 
 
 class _Service:
@@ -65,7 +78,10 @@ class _Service:
 
 
 class Tunnels:
-    """At most so many as there may be connections. `tell` hears once a second what is new of each service."""
+    """At most so many as there may be connections. `tell` hears once a second what is new of each service.
+
+    They last no longer than `passes` lets their callers.
+    """
 
     def __init__(
         self, settings: WebSocketSettings, server: ServerSettings, tell: Callable[[str, News], None]
@@ -78,6 +94,7 @@ class Tunnels:
         self._all: set[Tunnel] = set()
         self._unproven: dict[Tunnel, Exchange] = {}
         self._services: dict[str, _Service] = {}
+        self.passes: Passes | None = None
 
     def __len__(self) -> int:
         """How many there are."""
@@ -100,6 +117,8 @@ class Tunnels:
         if self._is_draining:
             # It was on its way when the others were told.
             tunnel.restart_at = monotonic()
+        if self.passes is not None:
+            tunnel.caller = self.passes.held_to(exchange)
         exchange.tunnel = tunnel
         self._all.add(tunnel)
         self._unproven[tunnel] = exchange
@@ -141,10 +160,17 @@ class Tunnels:
             now = monotonic()
             for tunnel in tuple(self._all):
                 tunnel.look(now)
+                if tunnel.caller is not None and self.passes is not None:
+                    self._look_at_caller(tunnel, tunnel.caller, self.passes, now)
             for tunnel in tuple(self._unproven):
                 if not tunnel.by and now - tunnel.began_s > _PROVEN_AFTER_S:
                     self._prove(tunnel)
             self._tell_all()
+
+    @staticmethod
+    def _look_at_caller(tunnel: Tunnel, caller: Caller, passes: Passes, now: float) -> None:
+        if passes.is_over(caller, now):
+            tunnel.close(POLICY, "the credential has ended")
 
     def _prove(self, tunnel: Tunnel) -> None:
         """Its service is judged by now: by its handshake, or because it has dropped it at once."""

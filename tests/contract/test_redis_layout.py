@@ -13,7 +13,7 @@ from redis.crc import key_slot
 
 from falcongate.errors import StoreAway
 from falcongate.state.audit import Change
-from falcongate.state.keys import API_KEY_CHANGES, TRANSITIONS, limit_key
+from falcongate.state.keys import API_KEY_CHANGES, REVOCATIONS, TRANSITIONS, key_set_key, limit_key
 from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import CHARGE
 from falcongate.state.redis_store import RedisState
@@ -218,7 +218,11 @@ def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
             opened.state.rotate_key(name, "second", grace_s=1, for_s=0.0)
             opened.state.revoke_key(name, why="")
             opened.state.note_change(Change("", "", "", name))
+            opened.state.revoke(f"jti:{name}", for_s=60, by="", why="")
+            opened.state.note_keys(name, "{}")
         assert {key.id for key in opened.state.list_keys()} == set(names)
+        assert len(opened.state.revocations()) == 5
+        assert opened.state.restore("jti:}")
         assert [breaker.state for breaker in opened.state.snapshot(names).values()] == ["DISABLED"] * 5
 
     assert key_slot(limit_key(Charge(WINDOW, "}")).encode()) == key_slot(b"%7D")
@@ -260,8 +264,11 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.rotate_key("0123456789ab", "second", grace_s=1)
     opened.state.revoke_key("0123456789ab", why="")
     opened.state.note_change(Change("", "", "", ""))
+    opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
+    opened.state.note_keys("http://auth/jwks", "{}")
     page = (DOCS / "redis.md").read_text("utf-8")
-    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | {TRANSITIONS, API_KEY_CHANGES}
+    channels = {TRANSITIONS, API_KEY_CHANGES, REVOCATIONS}
+    kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | channels
     documented = {
         re.sub(r"\{.*?\}", "{}", key).replace("POLICY:LENGTHs/BUCKETS", "api:60s/10")
         for key in re.findall(r"^\| `(falcongate:1:[^`]+)` \|", page, re.MULTILINE)
@@ -270,5 +277,6 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     assert documented == kinds | {"falcongate:1:write-test"}
     named = set(re.findall(r"`(\w+)`", page))
     assert not (fields(opened, BREAKER).keys() | fields(opened, API_KEY).keys()) - named
+    assert not fields(opened, key_set_key("http://auth/jwks")).keys() - named
     assert not {field.name for field in dataclasses.fields(Transition)} - named
     assert not {field.name for field in dataclasses.fields(probe.breaker)} - named

@@ -218,3 +218,15 @@ def test_what_pages_may_read(gateway: GatewayProcess) -> None:
         "ratelimit-policy",
         "retry-after",
     }
+
+
+def test_without_a_token_nothing_is_refused_and_the_log_says_that_it_would_be(
+    gateway: GatewayProcess,
+) -> None:
+    answer = _ask(gateway, "GET", "/api/hr/x", ("X-User-ID", "root"))
+
+    assert answer.status == 200
+    assert "X-User-Id" not in {name.title() for name, _ in answer.body.json()["headers"]}
+    assert gateway.logged(answer.get("X-Request-ID") or "")["would_refuse"] == ["signed-in"]
+    public = _ask(gateway, "GET", "/api/hr/public/health/")
+    assert "would_refuse" not in gateway.logged(public.get("X-Request-ID") or "")

@@ -155,3 +155,42 @@ def test_messaging_may_be_upgraded() -> None:
     messaging = load({}, FILE).services["messaging"]
     assert messaging.websocket
     assert "/socket.io" in messaging.paths
+
+
+def test_tokens_are_proven_with_the_keys_of_their_tenant_and_nobody_is_refused_yet(
+    settings: GatewaySettings,
+) -> None:
+    (issuer,), (rule,) = settings.issuers.values(), settings.access.values()
+
+    assert (issuer.algorithms, issuer.jwks_url) == (
+        ("RS256",),
+        "http://auth-service:8001/api/jwks/{tenant_id}/",
+    )
+    assert (rule.identity, rule.mode, rule.services, rule.paths) == ("required", "shadow", (), ())
+    assert (settings.tokens.cookie, settings.tokens.query) == ("access_token", None)
+    assert settings.tokens.headers == {"X-User-ID": "sub", "X-Tenant-ID": "tenant_id"}
+
+
+def test_keys_come_from_where_the_auth_service_is() -> None:
+    settings = load({"AUTH_SERVICE_URL": "http://elsewhere:1"}, FILE)
+
+    assert settings.issuers["auth"].jwks_url == "http://elsewhere:1/api/jwks/{tenant_id}/"
+
+
+def test_what_stands_in_comments_for_older_tokens_is_valid(tmp_path: Path) -> None:
+    text = Path(FILE).read_text("utf-8")
+    for line in (
+        "[issuers.auth-old]",
+        'algorithms = "HS256"',
+        'secret = "${JWT_SECRET_KEY}"',
+        'query = "token"',
+    ):
+        assert f"# {line}\n" in text
+        text = text.replace(f"# {line}\n", f"{line}\n")
+    file = tmp_path / "e3os.toml"
+    file.write_text(text, "utf-8")
+
+    settings = load({"JWT_SECRET_KEY": "x" * 32}, str(file))
+
+    assert settings.issuers["auth-old"].algorithms == ("HS256",)
+    assert settings.tokens.query == "token"
