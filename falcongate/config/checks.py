@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from falcongate.config.checks_tls import in_authorities, in_caller_tls, in_tls, why_unreadable
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import parse_rate
-from falcongate.config.tls import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -31,6 +29,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
     yield from _repeated(("server", "trusted_proxies"), settings.server.trusted_proxies)
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
+    yield from in_caller_tls(settings)
     yield from _in_redis(settings.redis)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)
@@ -45,7 +44,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
         if service.breaker.model_fields_set:
             yield from _in_breaker(("services", name, "breaker"), settings.breaker_of(name))
         yield from _in_service(("services", name), _paths_of(name, service), service)
-        yield from _in_tls(("services", name, "tls"), service)
+        yield from in_tls(("services", name, "tls"), service)
 
 
 def _paths_of(name: str, service: ServiceSettings) -> tuple[str, ...]:
@@ -91,56 +90,16 @@ def _in_service(location: Location, paths: tuple[str, ...], service: ServiceSett
             yield Mistake((*location, "strip_prefix"), remedy, shown(service.strip_prefix))
 
 
-def _in_tls(location: Location, service: ServiceSettings) -> Iterator[Mistake]:
-    tls = service.tls
-    if tls != TlsSettings() and not any(url.startswith("https://") for url in service.url):
-        yield Mistake(location, "has no effect: no url of this service begins with https://")
-    if tls.key_file and not tls.cert_file:
-        yield Mistake((*location, "key_file"), "needs cert_file beside it")
-    found = False
-    for setting, path in (
-        ("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)
-    ):  # fmt: skip
-        reason = _why_unreadable(path) if path else ""
-        if reason:
-            found = True
-            yield Mistake((*location, setting), f"the file cannot be read: {reason}", shown(path))
-    if not found:
-        yield from _in_pem(location, tls)
-
-
-def _in_pem(location: Location, tls: TlsSettings) -> Iterator[Mistake]:
-    """What OpenSSL says to the files now, it would say to each worker later."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca_file:
-        yield from _in_authorities((*location, "ca_file"), tls.ca_file, context)
-    if tls.cert_file:
-        try:
-            # Without a password of our own, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
-        except (OSError, ValueError) as error:
-            remedy = "cannot be used with its key: " + _why_no_pair(error)
-            yield Mistake((*location, "cert_file"), remedy, shown(tls.cert_file))
-
-
-def _in_authorities(location: Location, path: str, context: ssl.SSLContext) -> Iterator[Mistake]:
-    try:
-        context.load_verify_locations(path)
-    except OSError:
-        yield Mistake(location, "holds no certificate in PEM", shown(path))
-
-
 def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
     url = redis.url.get_secret_value() if redis.url else ""
     for setting, is_set in (("ca_file", redis.ca_file), ("insecure_skip_verify", redis.insecure_skip_verify)):
         if is_set and not url.startswith("rediss"):
             yield Mistake(("redis", setting), "has no effect: redis.url does not begin with rediss")
-    if redis.ca_file and (reason := _why_unreadable(redis.ca_file)):
+    if redis.ca_file and (reason := why_unreadable(redis.ca_file)):
         remedy = f"the file cannot be read: {reason}"
         yield Mistake(("redis", "ca_file"), remedy, shown(redis.ca_file))
     elif redis.ca_file:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        yield from _in_authorities(("redis", "ca_file"), redis.ca_file, context)
+        yield from in_authorities(("redis", "ca_file"), redis.ca_file)
 
 
 def _in_policy(location: Location, policy: PolicySettings, services: Collection[str]) -> Iterator[Mistake]:
@@ -175,19 +134,3 @@ def no_such(service: str, services: Collection[str]) -> str:
     if near:
         return f"no service has this name; did you mean {near[0]}?"
     return f"no service has this name; there are {', '.join(services) or 'none'}"
-
-
-def _why_no_pair(error: Exception) -> str:
-    if "KEY_VALUES_MISMATCH" in str(error):
-        return "the key is another certificate's"
-    return "both must be in PEM, the key without a password"
-
-
-def _why_unreadable(path: str) -> str:
-    try:
-        with Path(path).open("rb"):
-            return ""
-    except OSError as error:
-        return str(error.strerror)
-    except ValueError:
-        return "no file can have this name"
