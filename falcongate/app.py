@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from falcongate import __version__
 from falcongate.admission.access import Access
 from falcongate.admission.breaker import Breakers
+from falcongate.admission.certificates import ClientCertificates
 from falcongate.admission.concurrency import Rooms
 from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
@@ -122,7 +123,7 @@ class Gateway(Context):
         proxy = Proxy(
             routes,
             self._forwarder,
-            access=Access(self.settings, ()),
+            access=Access(self.settings, (ClientCertificates(),)),
             socket_io=SocketIo(self._forwarder, Sessions(shared)),
             handshakes=handshakes,
             breakers=breakers,

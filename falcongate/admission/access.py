@@ -109,23 +109,31 @@ class Access:
         is_public = match is not None and match.is_public
         if is_public or all(rule.settings.identity == "off" for rule in rules):
             return
-        refusal = self._identify(exchange)
+        refusal = self._identify(exchange, rules)
         for rule in rules:
             try:
                 rule.check_caller(exchange.caller, refusal, exchange.service)
             except (Unauthorized, NotPermitted) as refused:
                 _refuse(exchange, rule, refused)
 
-    def _identify(self, exchange: Exchange) -> Unauthorized | None:
-        """Note the caller; what is wrong with its credential, if that is not valid."""
+    def _identify(self, exchange: Exchange, rules: Iterable[Rule]) -> Unauthorized | None:
+        """Note the caller; what is wrong with its credential, if that is not valid.
+
+        Of several credentials the first counts that all rules accept: whoever has a certificate may send
+        a token for the service besides.
+        """
+        asking = [rule.settings.accept for rule in rules if rule.settings.identity != "off"]
         refusal = None
         for credentials in self._credentials:
             try:
-                exchange.caller = credentials.find(exchange)
+                caller = credentials.find(exchange)
             except Unauthorized as refused:
                 refusal = refused
-            if exchange.caller is not None:
+                continue
+            if caller is not None and all(caller.kind in accepted for accepted in asking):
+                exchange.caller = caller
                 return None
+            exchange.caller = exchange.caller or caller
         return refusal
 
 
