@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws")
 
 
-def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
-    """Every contradiction in settings that are valid one by one. Looks whether files are there."""
+def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Iterator[Mistake]:
+    """Every contradiction in settings that are valid one by one. Looks whether files are there.
+
+    A worker's master has looked at the files of the gateway's own certificate. They are renewed while it
+    runs: a worker that begins when they are not whole waits for them, and is not the end of all.
+    """
     yield from _repeated(("credential_cookies",), settings.credential_cookies)
     yield from _repeated(("public_paths",), settings.public_paths)
     yield from _repeated(("cors", "origins"), settings.cors.origins)
     yield from _repeated(("server", "trusted_proxies"), settings.server.trusted_proxies)
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
-    yield from in_caller_tls(settings)
+    yield from in_caller_tls(settings, looks_at_files=not in_worker)
     yield from _in_redis(settings.redis)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)

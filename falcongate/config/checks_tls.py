@@ -25,7 +25,7 @@ def in_tls(location: Location, service: ServiceSettings) -> Iterator[Mistake]:
     yield from _in_files(location, tls.cert_file, tls.key_file, authorities=("ca_file", tls.ca_file))
 
 
-def in_caller_tls(settings: GatewaySettings) -> Iterator[Mistake]:
+def in_caller_tls(settings: GatewaySettings, *, looks_at_files: bool) -> Iterator[Mistake]:
     """What is wrong with TLS to callers, and with rules that stand on it."""
     tls, location = settings.server.tls, ("server", "tls")
     asks = tls.client_certificates != "off"
@@ -39,7 +39,8 @@ def in_caller_tls(settings: GatewaySettings) -> Iterator[Mistake]:
         remedy = "has no effect: client_certificates is off"
         yield Mistake((*location, "client_ca_file"), remedy, shown(tls.client_ca_file))
     authorities = ("client_ca_file", tls.client_ca_file)
-    yield from _in_files(location, tls.cert_file, tls.key_file, authorities=authorities)
+    if looks_at_files:
+        yield from _in_files(location, tls.cert_file, tls.key_file, authorities=authorities)
     for name, rule in settings.access.items():
         if not asks and rule.identity == "required" and set(rule.accept) == {"certificate"}:
             remedy = "nobody could prove it: server.tls.client_certificates is off"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from falcongate.config.checks import contradictions
-from falcongate.config.environment import ENVIRONMENT, MICROSERVICE_URLS, parse_microservice_urls
+from falcongate.config.environment import ENVIRONMENT, MASTER, MICROSERVICE_URLS, parse_microservice_urls
 from falcongate.config.expand import Expansion
 from falcongate.config.lines import line_of
 from falcongate.config.mistakes import Mistake, is_secret, key_text, mistakes_of
@@ -37,6 +37,7 @@ class Document:
         self._path = path
         self._text = ""
         self._expansion = Expansion(environ)
+        self._is_in_worker = bool(environ.get(MASTER))
         self._content: dict[str, Any] = self._expansion.expand(self._read()) if path else {}
         # Which variable a location came from as a whole.
         self._variables: dict[Location, str] = {}
@@ -54,7 +55,7 @@ class Document:
             if self._as_written(mistake.location) not in unfinished
         ]
         settings = GatewaySettings.model_validate(_sound_part(self._content, mistakes))
-        mistakes += contradictions(settings)
+        mistakes += contradictions(settings, in_worker=self._is_in_worker)
         if not mistakes:
             for location in self._expansion.hidden:
                 _hide(settings, location)

@@ -92,8 +92,10 @@ class FalcongateWorker(GeventWorker):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        self._tls = self._caller_tls() if self.cfg.is_ssl else None
-        servers = [self._listen(sock) for sock in self.sockets]
+        if self.cfg.is_ssl:
+            self._tls = self._await_tls()
+        # SECURITY: whoever was told to stop before there was TLS must not answer without it.
+        servers = [self._listen(sock) for sock in self.sockets] if self.alive else []
         while self.alive:
             self.notify()
             if self._tls is not None:
@@ -149,6 +151,21 @@ class FalcongateWorker(GeventWorker):
             server.max_accept = 1
         server.start()
         return server
+
+    def _await_tls(self) -> CallerTls | None:
+        """TLS as soon as its files can be used, which they could when the master looked; None at the end."""
+        is_told = False
+        while self.alive:
+            self.notify()
+            try:
+                return self._caller_tls()
+            except (OSError, ValueError) as error:
+                if not is_told:
+                    told = "This worker takes no callers until its certificate can be used: %s"
+                    self.log.error(told, error)  # noqa: TRY400  # where it stands is of no use
+                is_told = True
+            self._stopping.wait(_HEARTBEAT_S)
+        return None
 
     def _caller_tls(self) -> CallerTls:
         tls: Any = ssl_context(self.cfg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import signal
 import ssl
@@ -16,6 +17,7 @@ from tests.support.certificates import DAY, NOW, Authority, put, trusting_all
 from tests.support.load import Load
 from tests.support.processes import until
 from tests.support.websockets import echo, frame, opened, speaking
+from tests.support.wire import WireError
 from tests.support.world import Plan, Site, Visit, running
 
 
@@ -130,6 +132,35 @@ def test_one_that_is_broken_is_told_and_the_old_one_goes_on(
     put(renewed, place)
     until(lambda: shown(world.gateway.address) == serial_in(renewed), "a good one is taken up again")
     assert world.gateway.stderr().count(told) == 1
+
+
+def test_a_worker_that_begins_while_it_is_broken_waits(tmp_path: Path, authority: Authority) -> None:
+    """One is killed meanwhile; the other goes on, and the new one serves once the file is whole."""
+    file = authority.issue("gateway.test")
+    whole = file.read_bytes()
+    plan = Plan(
+        "waits", {"server": {"tls": {"cert_file": str(file)}}}, 0, workers=2, tls=authority.trusting()
+    )
+    with running(plan, tmp_path / "gateway") as site:
+        gateway = site.gateway
+        gateway.allow_deaths()
+        gateway.allow("was sent SIGKILL|takes no callers until its certificate can be used")
+        file.write_bytes(b"broken")
+        gateway.signal(signal.SIGKILL, gateway.workers[0])
+        until(lambda: "takes no callers until" in gateway.stderr(), "its successor waits")
+        with Caller(gateway.address, tls=plan.tls) as caller:
+            assert caller.get("/api/honest/x").status == 200
+        file.write_bytes(whole)
+        (successor,) = set(gateway.children()) - set(gateway.workers)
+        gateway.signal(signal.SIGKILL, gateway.workers[1])
+        until(lambda: _answers(gateway.address, plan), "it serves")
+        assert successor in gateway.children()
+
+
+def _answers(address: tuple[str, int], plan: Plan) -> bool:
+    with contextlib.suppress(OSError, WireError), Caller(address, tls=plan.tls) as caller:
+        return caller.get("/api/honest/x").status == 200
+    return False
 
 
 @only_ours
