@@ -17,6 +17,7 @@ from falcongate import __version__
 from falcongate.admission.access import Access
 from falcongate.admission.api_keys import api_keys_of
 from falcongate.admission.breaker import Breakers
+from falcongate.admission.certificates import ClientCertificates
 from falcongate.admission.concurrency import Rooms
 from falcongate.admission.key_sets import KeysAway
 from falcongate.admission.limits import Limits
@@ -131,9 +132,8 @@ class Gateway(Context):
         handshakes = Handshakes(self.settings, cors.allows)
         tokens = Tokens(self.settings, shared, _keys_through, owner=f"{host}:{os.getpid()}")
         keys = api_keys_of(self.settings, shared)
-        access = Access(
-            self.settings, (tokens, *keys), voids=(tokens.is_void, *(key.is_void for key in keys))
-        )
+        voids = (tokens.is_void, *(key.is_void for key in keys))
+        access = Access(self.settings, (tokens, *keys, ClientCertificates()), voids=voids)
         self.tunnels.passes = access
         proxy = Proxy(
             routes,
@@ -159,6 +159,8 @@ class Gateway(Context):
             listeners=listeners,
             proven_address=proxies.proven_address,
             limits=limits,
+            tokens=tokens,
+            note=AuditNote(shared),
         )
         admin.add(app, shared, breakers)
         health = Health(

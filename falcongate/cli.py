@@ -25,6 +25,7 @@ from falcongate.explain import aligned, explain, rewriting, shown
 from falcongate.refusals import Refusal
 from falcongate.routing.table import Route, RouteTable
 from falcongate.state.embedded import find_program
+from falcongate.wire.certificates import warning_of_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -172,6 +173,10 @@ def _warnings(settings: GatewaySettings) -> Iterator[str]:
                 f"services.{name}.tls.insecure_skip_verify is on:"
                 " anyone between the gateway and the service can read and change everything"
             )
+    ours = (service.tls.cert_file for service in settings.services.values())
+    for path in dict.fromkeys((settings.server.tls.cert_file, *ours)):
+        if path and (warning := warning_of_end(path)):
+            yield warning
 
 
 def _routes(arguments: Namespace) -> int:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from falcongate.admission.revoked import ANY_ISSUER, subject_mark, token_mark
-from falcongate.cli_state import length, moment, who_orders, with_state
+from falcongate.cli_state import length, moment, note, who_orders, with_state
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.explain import aligned, shown
 from falcongate.state.tokens import MOST_REVOKED
@@ -74,6 +74,7 @@ def _revoke(arguments: Namespace) -> int:
         if revoked is None:
             print(f"falcongate tokens: there are {MOST_REVOKED} already; restore some", file=sys.stderr)
             return 1
+        note(state, "tokens revoke", member, arguments.reason)
         print(f"{shown(member)}: revoked until {moment(revoked.ends_s)}")
         return 0
 
@@ -84,6 +85,8 @@ def _restore(arguments: Namespace) -> int:
     def run(state: SharedState, settings: GatewaySettings) -> int:
         member = _member(arguments, settings)
         was_there = state.restore(member)
+        if was_there:
+            note(state, "tokens restore", member)
         print(f"{shown(member)}: {'good again' if was_there else 'was not revoked'}")
         return 0 if was_there else 1
 

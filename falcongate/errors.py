@@ -81,13 +81,16 @@ CONNECT_TIMEOUT = FailureKind(
     "No connection to the service could be made in time.",
     "connection_timeout",
 )
-TLS_FAILED = FailureKind(
+# One problem for callers, who can do the same about each; what it was is for the service's operators.
+_NOT_SECURE = (
     502,
     "service-tls-failed",
-    "The service's TLS could not be verified",
+    "No secure connection to the service",
     "A secure connection to the service could not be made.",
-    "tls_certificate_error",
 )
+CERTIFICATE_REFUSED = FailureKind(*_NOT_SECURE, "tls_certificate_error")
+TLS_NOT_SPOKEN = FailureKind(*_NOT_SECURE, "tls_protocol_error")
+TLS_ALERT = FailureKind(*_NOT_SECURE, "tls_alert_received")
 BROKE_OFF = FailureKind(
     502,
     "service-broke-off",

@@ -162,7 +162,7 @@ class Access:
 
 
 class Applied(NamedTuple):
-    """The rules that hold for some requests, and the kinds of credentials that one of them accepts."""
+    """The rules that hold for some requests, and the kinds of credentials that all of them accept."""
 
     rules: tuple[Rule, ...]
     kinds: frozenset[str]
@@ -192,8 +192,10 @@ def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:
 
 
 def _applied(rules: tuple[Rule, ...]) -> Applied:
-    asking = [rule.settings.accept for rule in rules if rule.settings.identity != "off"]
-    return Applied(rules, frozenset(kind for accept in asking for kind in accept))
+    asking = [frozenset(rule.settings.accept) for rule in rules if rule.settings.identity != "off"]
+    # Where no kind is good for all, each may say what is wrong with it.
+    together = frozenset.intersection(*asking) if asking else frozenset()
+    return Applied(rules, together or frozenset[str]().union(*asking))
 
 
 def has_claims(caller: Caller, wanted: Mapping[str, Sequence[str]]) -> bool:

@@ -31,7 +31,7 @@ class AccessSettings(ScopeSettings):
     """Scopes that a token must have, all of them, in `scope` or `scp`; else 403."""
 
     claims: dict[Claim, Wanted] = {}  # noqa: RUF012  # pydantic copies it
-    """Claims that a token must have, with the values of which it must have one; else 403."""
+    """Claims that a token or certificate must have, with the values of which it must have one; else 403."""
 
     allow: tuple[Cidr, ...] = ()
     """Addresses or networks that callers must come from. Empty: any."""
@@ -44,8 +44,10 @@ class AccessSettings(ScopeSettings):
         asks = self.issuers or self.scopes or self.claims
         if asks and self.identity == "off":
             raise ValueError("issuers, scopes and claims need identity = optional or required")
-        if (self.scopes or self.claims) and "token" not in self.accept:
-            raise ValueError("scopes and claims need accept to have token")
+        if self.scopes and "token" not in self.accept:
+            raise ValueError("scopes need accept to have token")
+        if self.claims and set(self.accept) == {"api_key"}:
+            raise ValueError("claims need accept to have token or certificate")
         if self.identity == "off" and not (self.allow or self.deny):
             raise ValueError("asks for nothing; set identity, allow or deny")
         return self

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falcongate.config.address_lists import in_address_lists
 from falcongate.config.admin_checks import in_admin
 from falcongate.config.checks_identity import in_identity, no_such
+from falcongate.config.checks_tls import in_authorities, in_caller_tls, in_tls, why_unreadable
 from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.policies import OWN_POLICY, parse_rate
-from falcongate.config.tls import TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -25,14 +23,19 @@ if TYPE_CHECKING:
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws", "/admin")
 
 
-def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
-    """Every contradiction in settings that are valid one by one. Looks whether files are there."""
+def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Iterator[Mistake]:
+    """Every contradiction in settings that are valid one by one. Looks whether files are there.
+
+    A worker's master has looked at the files of the gateway's own certificate. They are renewed while it
+    runs: a worker that begins when they are not whole waits for them, and is not the end of all.
+    """
     yield from _repeated(("credential_cookies",), settings.credential_cookies)
     yield from _repeated(("public_paths",), settings.public_paths)
     yield from _repeated(("cors", "origins"), settings.cors.origins)
     yield from _repeated(("server", "trusted_proxies"), settings.server.trusted_proxies)
     yield from _endpoints_that_are_one(settings.endpoint_timeouts)
     yield from _paths_of_others(settings.services)
+    yield from in_caller_tls(settings, looks_at_files=not in_worker)
     yield from _in_redis(settings.redis)
     yield from in_identity(settings, in_authorities=_in_ca_file)
     yield from in_admin(settings)
@@ -55,7 +58,7 @@ def contradictions(settings: GatewaySettings) -> Iterator[Mistake]:
         if service.breaker.model_fields_set:
             yield from _in_breaker(("services", name, "breaker"), settings.breaker_of(name))
         yield from _in_service(("services", name), _paths_of(name, service), service)
-        yield from _in_tls(("services", name, "tls"), service)
+        yield from in_tls(("services", name, "tls"), service)
 
 
 def _paths_of(name: str, service: ServiceSettings) -> tuple[str, ...]:
@@ -101,45 +104,6 @@ def _in_service(location: Location, paths: tuple[str, ...], service: ServiceSett
             yield Mistake((*location, "strip_prefix"), remedy, shown(service.strip_prefix))
 
 
-def _in_tls(location: Location, service: ServiceSettings) -> Iterator[Mistake]:
-    tls = service.tls
-    if tls != TlsSettings() and not any(url.startswith("https://") for url in service.url):
-        yield Mistake(location, "has no effect: no url of this service begins with https://")
-    if tls.key_file and not tls.cert_file:
-        yield Mistake((*location, "key_file"), "needs cert_file beside it")
-    found = False
-    for setting, path in (
-        ("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)
-    ):  # fmt: skip
-        reason = _why_unreadable(path) if path else ""
-        if reason:
-            found = True
-            yield Mistake((*location, setting), f"the file cannot be read: {reason}", shown(path))
-    if not found:
-        yield from _in_pem(location, tls)
-
-
-def _in_pem(location: Location, tls: TlsSettings) -> Iterator[Mistake]:
-    """What OpenSSL says to the files now, it would say to each worker later."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if tls.ca_file:
-        yield from _in_authorities((*location, "ca_file"), tls.ca_file, context)
-    if tls.cert_file:
-        try:
-            # Without a password of our own, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
-        except (OSError, ValueError) as error:
-            remedy = "cannot be used with its key: " + _why_no_pair(error)
-            yield Mistake((*location, "cert_file"), remedy, shown(tls.cert_file))
-
-
-def _in_authorities(location: Location, path: str, context: ssl.SSLContext) -> Iterator[Mistake]:
-    try:
-        context.load_verify_locations(path)
-    except OSError:
-        yield Mistake(location, "holds no certificate in PEM", shown(path))
-
-
 def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
     url = redis.url.get_secret_value() if redis.url else ""
     for setting, is_set in (("ca_file", redis.ca_file), ("insecure_skip_verify", redis.insecure_skip_verify)):
@@ -149,10 +113,10 @@ def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
 
 
 def _in_ca_file(location: Location, path: str | None) -> Iterator[Mistake]:
-    if path and (reason := _why_unreadable(path)):
+    if path and (reason := why_unreadable(path)):
         yield Mistake(location, f"the file cannot be read: {reason}", shown(path))
     elif path:
-        yield from _in_authorities(location, path, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        yield from in_authorities(location, path)
 
 
 def _in_policy(location: Location, policy: PolicySettings, services: Collection[str]) -> Iterator[Mistake]:
@@ -179,19 +143,3 @@ def _in_breaker(location: Location, breaker: BreakerSettings) -> Iterator[Mistak
             "nothing would ever open it; set max_failures, failure_ratio or slow_ratio, or enabled = false"
         )
         yield Mistake(location, remedy)
-
-
-def _why_no_pair(error: Exception) -> str:
-    if "KEY_VALUES_MISMATCH" in str(error):
-        return "the key is another certificate's"
-    return "both must be in PEM, the key without a password"
-
-
-def _why_unreadable(path: str) -> str:
-    try:
-        with Path(path).open("rb"):
-            return ""
-    except OSError as error:
-        return str(error.strerror)
-    except ValueError:
-        return "no file can have this name"

@@ -13,6 +13,7 @@ from falcongate.config.admin_checks import one_port_for_two
 from falcongate.config.checks import contradictions
 from falcongate.config.environment import (
     ENVIRONMENT,
+    MASTER,
     MICROSERVICE_URLS,
     parse_microservice_urls,
     parse_process,
@@ -44,6 +45,7 @@ class Document:
         self._port = parse_process(environ)[0].port
         self._text = ""
         self._expansion = Expansion(environ)
+        self._is_in_worker = bool(environ.get(MASTER))
         self._content: dict[str, Any] = self._expansion.expand(self._read()) if path else {}
         # Which variable a location came from as a whole.
         self._variables: dict[Location, str] = {}
@@ -61,7 +63,7 @@ class Document:
             if self._as_written(mistake.location) not in unfinished
         ]
         settings = GatewaySettings.model_validate(_sound_part(self._content, mistakes))
-        mistakes += contradictions(settings)
+        mistakes += contradictions(settings, in_worker=self._is_in_worker)
         mistakes += one_port_for_two(settings.admin, self._port)
         if not mistakes:
             for location in self._expansion.hidden:

@@ -17,6 +17,7 @@ from falcongate.routing.path import normal_form, origin_form
 from falcongate.wire.fields import FieldBlock
 from falcongate.wire.host import is_host
 from falcongate.wire.peeked_channel import PeekedChannel
+from falcongate.wire.tls_channel import client_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -62,6 +63,7 @@ class Context:
         environ[EXCHANGE] = exchange
         if exchange.caller_channel is None and "gunicorn.socket" in environ:
             exchange.caller_channel = PeekedChannel(environ["gunicorn.socket"])
+            environ["falcongate.client_certificate"] = client_certificate(environ["gunicorn.socket"])
         if exchange.refusal is None:
             try:
                 self._understand(exchange)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from falcongate.admission.access import has_scopes
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
 from falcongate.resources import pages
+from falcongate.state.audit import Change, audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from falcongate.exchange import Exchange
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.operator_sessions import OperatorSessions
+    from falcongate.state.audit import AuditLog
 
     _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
     _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -38,6 +40,19 @@ class Note(Protocol):
 def log_note(who: str, where: str, what: str, why: str) -> None:
     """Write it into the log."""
     _log.info("%s by %s from %s: %s", what, who or "somebody", where or "a Unix socket", why)
+
+
+class AuditNote:
+    """Writes it into the audit stream as well; of those whom nobody knows, who could fill that up, not."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._audit = log
+
+    def __call__(self, who: str, where: str, what: str, why: str) -> None:
+        """As `Note` says. Waits at most for the shared state."""
+        log_note(who, where, what, why)
+        if who:
+            audit(self._audit, Change(who, where, what, "administration", why))
 
 
 class _Right(NamedTuple):

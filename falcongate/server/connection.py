@@ -293,7 +293,7 @@ class Connection:
     def _linger(self) -> None:
         """Let the caller read our answer before what we have not read resets all (RFC 9112, 9.6)."""
         channel = self.channel
-        channel.end_sending()
+        channel.end_for_good()
         deadline = monotonic() + _LINGER_S
         left = _LINGER_BYTES
         while left > 0 and (data := channel.receive(RECEIVE_BYTES, time_left(_LINGER_S, deadline))):

@@ -29,6 +29,7 @@ from falcongate.errors import ConfigError
 from falcongate.server.admin_port import AdminPort
 from falcongate.server.own_redis import OwnRedis
 from falcongate.server.retirement import RETIRE, RetiredWorkers
+from falcongate.server.tls import caller_tls, gunicorn_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,8 @@ def gunicorn_settings() -> dict[str, Any]:
         "limit_request_line": min(server.max_request_line_bytes, _MAX_GUNICORN_REQUEST_LINE),
         "limit_request_fields": server.max_headers,
         "limit_request_field_size": server.max_head_bytes,
+        **gunicorn_tls(server.tls),
+        "ssl_context": partial(caller_tls, server),
     }
 
 

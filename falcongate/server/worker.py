@@ -24,7 +24,8 @@ from gunicorn.workers.ggevent import GeventWorker
 from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
 from falcongate.server.retirement import RETIRE
-from falcongate.wire.tls_channel import channel_for
+from falcongate.server.tls import CallerTls
+from falcongate.wire.tls_channel import channel_for, client_certificate
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,7 +56,7 @@ class FalcongateWorker(GeventWorker):
         self._stopping = Event()
         self._settings = ServerSettings()
         self._grace_s = float(self.cfg.graceful_timeout)
-        self._tls: Any = None
+        self._tls: CallerTls | None = None
         self._is_retired = False
 
     def init_signals(self) -> None:
@@ -91,10 +92,14 @@ class FalcongateWorker(GeventWorker):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        self._tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
-        servers = [self._listen(sock) for sock in self.sockets]
+        if self.cfg.is_ssl:
+            self._tls = self._await_tls()
+        # SECURITY: whoever was told to stop before there was TLS must not answer without it.
+        servers = [self._listen(sock) for sock in self.sockets] if self.alive else []
         while self.alive:
             self.notify()
+            if self._tls is not None:
+                self._tls.renew()
             self._stopping.wait(_HEARTBEAT_S)
         for server in servers:
             server.close()
@@ -109,15 +114,17 @@ class FalcongateWorker(GeventWorker):
         self._drain(pools, tunnels)
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
-        """Serve one connection, in its own greenlet."""
+        """Serve one connection, in its own greenlet: a slow handshake, too, is waited for by nobody else."""
+        base_environ = self._base_environ(listen_address, addr)
         if self._tls is not None:
-            client = self._shake_hands(client, self._tls)
+            client = self._tls.shake_hands(client)
             if client is None:
                 return
+            base_environ["falcongate.client_certificate"] = client_certificate(client)
         connection = Connection(
             channel_for(client),
             self.wsgi,
-            base_environ=self._base_environ(listen_address, addr),
+            base_environ=base_environ,
             settings=self._settings,
             may_stay=self._may_stay,
         )
@@ -145,14 +152,28 @@ class FalcongateWorker(GeventWorker):
         server.start()
         return server
 
-    def _shake_hands(self, client: Any, tls: Any) -> Any:
-        """The connection inside TLS; None if the caller did not speak it in time."""
-        try:
-            with gevent.Timeout(self._settings.head_timeout_s):
-                return tls.wrap_socket(client, server_side=True)
-        except (OSError, gevent.Timeout):
-            client.close()
-            return None
+    def _await_tls(self) -> CallerTls | None:
+        """TLS as soon as its files can be used, which they could when the master looked; None at the end."""
+        is_told = False
+        while self.alive:
+            self.notify()
+            try:
+                return self._caller_tls()
+            except (OSError, ValueError) as error:
+                if not is_told:
+                    told = "This worker takes no callers until its certificate can be used: %s"
+                    self.log.error(told, error)  # noqa: TRY400  # where it stands is of no use
+                is_told = True
+            self._stopping.wait(_HEARTBEAT_S)
+        return None
+
+    def _caller_tls(self) -> CallerTls:
+        tls: Any = ssl_context(self.cfg)
+        if isinstance(tls, CallerTls):
+            return tls
+        # An operator's own hook: its context is as it wants it, and renewed all the same.
+        files = (self.cfg.certfile, self.cfg.keyfile, self.cfg.ca_certs)
+        return CallerTls(partial(ssl_context, self.cfg), files, handshake_s=self._settings.head_timeout_s)
 
     def _room_for_callers(self) -> int:
         """How many may be connected at once: each may need a descriptor more, for its service."""

@@ -7,16 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from falcongate.errors import ANSWER_TIMEOUT, BROKE_OFF, NOT_HTTP, AttemptFailure, FailureKind, Stage
-from falcongate.upstream.answer import (
-    MAX_ANSWER_HEAD_BYTES,
-    AnswerHead,
-    ServiceNonsense,
-    parse_answer,
-)
+from falcongate.upstream.answer import MAX_ANSWER_HEAD_BYTES, AnswerHead, ServiceNonsense, parse_answer
 from falcongate.upstream.caller_watch import look_after, wait_while_called
 from falcongate.upstream.connection import open_connection
 from falcongate.upstream.relay import Pace, SinkFailed
 from falcongate.upstream.service_body import ServiceBody, TunnelBody
+from falcongate.upstream.tls import why_ended
 from falcongate.upstream.upload import Upload
 from falcongate.wire.body import Body, BodyCutShort
 from falcongate.wire.channel import RECEIVE_BYTES, Channel, TimedOut, time_left
@@ -32,8 +28,7 @@ if TYPE_CHECKING:
     from falcongate.upstream.upload import NoUpload
 
 _FOREVER_S: Final = float("inf")
-# How often a running upload is looked at for its end.
-_LOOK_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0  # how often a running upload is looked at for its end
 _MAX_INTERIM_ANSWERS: Final = 16
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -141,7 +136,8 @@ class Attempt:
             sent = channel.send_now(data)
         except OSError as error:
             # Not one byte was taken: the connection had ended before.
-            raise self._failure(BROKE_OFF, Stage.SEND_HEAD, str(error), may_have_acted=False) from error
+            reason, kind = why_ended(error, channel)
+            raise self._failure(kind, Stage.SEND_HEAD, reason, may_have_acted=False) from error
         if sent < len(data):
             try:
                 channel.send_all(data[sent:], service.idle_timeout_s, self._deadline)
@@ -188,9 +184,9 @@ class Attempt:
             except TimedOut:
                 raise self._failure(ANSWER_TIMEOUT, Stage.AWAIT_HEAD, "no answer in time") from None
             except OSError as error:
-                raise self._broke_off(channel, str(error)) from error
+                raise self._broke_off(channel, *why_ended(error, channel)) from error
             if data == b"":
-                raise self._broke_off(channel, "closed without an answer")
+                raise self._broke_off(channel, "closed without an answer", BROKE_OFF)
             channel.buffer += data or b""
         data = channel.buffer[:end]
         channel.buffer = channel.buffer[end:]
@@ -267,14 +263,14 @@ class Attempt:
         if links and send_early_hints is not None:
             send_early_hints(links)
 
-    def _broke_off(self, channel: Channel, reason: str) -> BaseException:
+    def _broke_off(self, channel: Channel, reason: str, kind: FailureKind) -> BaseException:
         """What the end of the connection means: perhaps it was our own upload that failed."""
         failure = self._upload.failure
         if isinstance(failure, SinkFailed):
             return self._failure(ANSWER_TIMEOUT, Stage.SEND_BODY, str(failure))
         if failure is not None:
             return failure
-        return self._failure(BROKE_OFF, Stage.AWAIT_HEAD, reason, is_stale=not channel.buffer)
+        return self._failure(kind, Stage.AWAIT_HEAD, reason, is_stale=not channel.buffer)
 
     def _failure(
         self,

@@ -17,8 +17,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import SSLError as PoolSSLError
 
-from falcongate.errors import CONNECT_TIMEOUT, TLS_FAILED, UNREACHABLE, AttemptFailure, Stage
+from falcongate.errors import CONNECT_TIMEOUT, TLS_NOT_SPOKEN, UNREACHABLE, AttemptFailure, Stage
 from falcongate.refusals import Saturated
+from falcongate.upstream.tls import service_context, what_failed
 from falcongate.wire.tls_channel import channel_for
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def make_pool(scheme: str, host: str, port: int, settings: ServiceSettings) -> P
             port,
             maxsize=settings.max_connections,
             timeout=settings.connect_timeout_s,
-            ssl_context=_tls_context(settings),
+            ssl_context=service_context(settings.tls),
             server_hostname=settings.tls.server_name,
         )
     pool.keepalive_timeout_s = settings.keepalive_timeout_s
@@ -164,7 +165,7 @@ def open_connection(connection: ServiceConnection, timeout_s: float) -> Channel:
 
     Raises AttemptFailure.
     """
-    with _as_failures(), gevent.Timeout(timeout_s, _ConnectTimedOut):
+    with _as_failures(connection), gevent.Timeout(timeout_s, _ConnectTimedOut):
         connection.connect()
     assert connection.channel is not None  # noqa: S101  # it was made, or that failed
     return connection.channel
@@ -175,33 +176,25 @@ class _ConnectTimedOut(Exception):
 
 
 @contextmanager
-def _as_failures() -> Iterator[None]:
+def _as_failures(connection: ServiceConnection) -> Iterator[None]:
+    stage = Stage.CONNECT
     try:
         yield
     except _ConnectTimedOut:
-        kind, stage, reason = CONNECT_TIMEOUT, Stage.CONNECT, "connecting took too long"
+        kind, reason = CONNECT_TIMEOUT, "connecting took too long"
+        if connection.sock is not None:
+            stage, reason = Stage.TLS, "it is connected, and did not finish the handshake in time"
     except (ssl.SSLError, ssl.CertificateError, PoolSSLError) as error:
-        kind, stage, reason = TLS_FAILED, Stage.TLS, str(error)
+        stage = Stage.TLS
+        kind, reason = what_failed(error)
     except (HTTPError, OSError, UnicodeError) as error:
         # urllib3 calls a refused connection a kind of timeout.
         is_timeout = isinstance(error, (TimeoutError, ConnectTimeoutError))
         is_refused = isinstance(error, NewConnectionError)
         kind = CONNECT_TIMEOUT if is_timeout and not is_refused else UNREACHABLE
-        stage, reason = Stage.CONNECT, str(error)
+        reason = str(error)
+        if connection.sock is not None and not is_timeout:
+            kind, stage, reason = TLS_NOT_SPOKEN, Stage.TLS, f"it ended the handshake: {reason}"
     else:
         return
     raise AttemptFailure(kind, stage=stage, may_have_acted=False, reason=reason)
-
-
-def _tls_context(settings: ServiceSettings) -> ssl.SSLContext:
-    """Verification as configured: by default the system's authorities and the host's name."""
-    tls = settings.tls
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False
-    if tls.cert_file is not None:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -46,7 +46,19 @@ _PROTECTED: Final = frozenset(
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
 _PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE, _API_KEY = range(6)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]+")
-_OUR_PREFIXES: Final = (b"x-forwarded-", b"x-gateway-", b"proxy")
+# SECURITY: behind these, a service would take a caller for the owner of any certificate that it writes of.
+_ABOUT_CERTIFICATES: Final = (
+    b"x-client-cert",
+    b"x-client-dn",
+    b"x-client-verify",
+    b"x-ssl-",
+    b"x-tls-client-",
+    b"x-amzn-mtls-",
+    b"x-arr-clientcert",
+    b"ssl-client-",
+    b"client-cert",  # RFC 9440
+)
+_OUR_PREFIXES: Final = (b"x-forwarded-", b"x-gateway-", b"proxy", *_ABOUT_CERTIFICATES)
 _MAX_KNOWN_NAMES: Final = 1_024
 _MAX_KNOWN_LENGTH: Final = 256
 

@@ -237,8 +237,12 @@ class Channel:
 
     def end_sending(self) -> None:
         """Tell the peer that nothing more will come; what it sends can still be read."""
-        # Under TLS too: the library has no half-close.
+        # Under TLS too: the library cannot say this and go on reading.
         self._raw.shutdown(std_socket.SHUT_WR)
+
+    def end_for_good(self) -> None:
+        """Tell the peer that it has everything; what it still sends can be read, and be of no use."""
+        self.end_sending()
 
     def end_receiving(self) -> None:
         """Let reading come to an end, after what has arrived already."""

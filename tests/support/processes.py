@@ -57,13 +57,6 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def _trusting_all() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def render_toml(document: Mapping[str, Any]) -> str:
     """A configuration as TOML; tables may nest, lists hold plain values only."""
     lines: list[str] = []
@@ -83,7 +76,8 @@ def _render_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[s
 class GatewayProcess:
     """One gunicorn master with its workers, on a listening socket that the test made.
 
-    `pid` is the master's; a `launcher` is a command that has it as its only child.
+    `pid` is the master's; a `launcher` is a command that has it as its only child. `tls` is how it is
+    spoken to.
     """
 
     def __init__(
@@ -96,6 +90,7 @@ class GatewayProcess:
         environ: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         launcher: tuple[str, ...] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.directory = directory
         self.kind = kind
@@ -107,7 +102,7 @@ class GatewayProcess:
             path = directory / "gateway.toml"
             path.write_text(config, encoding="utf-8")
             env["FALCONGATE_CONFIG"] = str(path)
-        self._tls = _trusting_all() if "--certfile" in arguments else None
+        self.tls = tls
         # The socket exists before the process does: no other test can take its port in between.
         with listen(backlog=2048) as listener:
             self.address: tuple[str, int] = listener.getsockname()
@@ -153,7 +148,7 @@ class GatewayProcess:
         if self._process.poll() is not None:
             raise GatewayFailed(f"the gateway ended at once:\n{self.stderr()[-4000:]}")
         try:
-            with Caller(self.address, tls=self._tls) as caller:
+            with Caller(self.address, tls=self.tls) as caller:
                 caller.send(request_bytes("GET", "/health/live/", [("Connection", "close")]))
                 return caller.answer(within_s=2).status == 200
         except (OSError, WireError):

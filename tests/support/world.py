@@ -8,6 +8,7 @@ used, and afterwards fails the test if the gateway logged what it should not hav
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,12 +37,18 @@ class Plan:
     scripted_settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of each of them, beside `url`."""
 
+    scripted_scheme: str = "http"
+    """How they are addressed, whatever they speak."""
+
     workers: int = 1
     kind: str = "falcongate"
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     launcher: tuple[str, ...] = ()
     """A command that starts gunicorn as its only child."""
+
+    tls: ssl.SSLContext | None = None
+    """How callers speak to it; None: without TLS."""
 
 
 @dataclass
@@ -63,7 +70,8 @@ def running(plan: Plan, directory: Path) -> Iterator[Site]:
         for _, upstream in scripted:
             stack.callback(upstream.stop)
         services: dict[str, Any] = {
-            name: {"url": upstream.url, **plan.scripted_settings} for name, upstream in scripted
+            name: {"url": upstream.url.replace("http", plan.scripted_scheme, 1), **plan.scripted_settings}
+            for name, upstream in scripted
         }
         services["honest"] = {"url": honest.url}
         for name, extra in plan.settings.get("services", {}).items():
@@ -77,6 +85,7 @@ def running(plan: Plan, directory: Path) -> Iterator[Site]:
             arguments=plan.arguments,
             environ=plan.environ,
             launcher=plan.launcher,
+            tls=plan.tls,
         )
         stack.callback(gateway.stop)
         yield Site(gateway, honest, scripted[::-1])
@@ -115,11 +124,20 @@ class Visit:
         return self._services[-1]
 
     def caller(
-        self, *, source: str | None = None, receive_buffer_bytes: int | None = None, keeps: bool = True
+        self,
+        *,
+        source: str | None = None,
+        receive_buffer_bytes: int | None = None,
+        keeps: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> Caller:
-        """A new connection to the gateway, closed after the test."""
+        """A new connection to the gateway, closed after the test; `tls` is another than its usual one."""
         caller = Caller(
-            self.gateway.address, source=source, receive_buffer_bytes=receive_buffer_bytes, keeps=keeps
+            self.gateway.address,
+            source=source,
+            receive_buffer_bytes=receive_buffer_bytes,
+            keeps=keeps,
+            tls=tls or self.gateway.tls,
         )
         self._callers.append(caller)
         return caller

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from falcongate.cli import main
+from tests.support.certificates import DAY, NOW, Authority
 
 CORPUS = Path(__file__).parents[1] / "corpus/requests/refused"
 
@@ -281,3 +282,19 @@ def test_serve_hands_its_options_to_gunicorn(
     ]  # fmt: skip
     assert environ["FALCONGATE_CONFIG"] == config
     assert "insecure_skip_verify is on" in capsys.readouterr().err
+
+
+def test_check_warns_of_certificates_that_end_soon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = Authority("ca", tmp_path)
+    ours, shown = authority.issue("gateway.test", until=NOW - DAY), authority.issue("client")
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        f'[server.tls]\ncert_file = "{ours}"\n[services.hr]\nurl = "https://hr"\ntls.cert_file = "{shown}"\n',
+        "utf-8",
+    )
+    assert main(["check", "--config", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert f"warning: the certificate in {ours} has expired, on {NOW - DAY:%Y-%m-%d}" in out
+    assert f"warning: the certificate in {shown} expires in 0 days, on" in out

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from falcongate.config.checks import contradictions
 from falcongate.config.settings import GatewaySettings
-from tests.support.certificates import Authority
 
 
 def found(**settings: object) -> list[tuple[str | int, ...]]:
@@ -34,21 +32,6 @@ def found(**settings: object) -> list[tuple[str | int, ...]]:
 )
 def test_services_that_do_not_contradict_each_other(services: dict[str, Any]) -> None:
     assert found(services=services) == []
-
-
-def test_certificates_that_can_be_used(tmp_path: Path) -> None:
-    authority = Authority("ca", tmp_path)
-    pair = str(authority.issue("gateway.test"))
-    for tls in ({"ca_file": str(authority.file), "cert_file": pair, "key_file": pair}, {"cert_file": pair}):
-        assert found(services={"hr": {"url": "https://hr", "tls": tls}}) == []
-
-
-def test_a_key_of_another_certificate_is_found(tmp_path: Path) -> None:
-    authority = Authority("ca", tmp_path)
-    tls = {"cert_file": str(authority.issue("one.test")), "key_file": str(authority.issue("other.test"))}
-    assert found(services={"hr": {"url": "https://hr", "tls": tls}}) == [
-        ("services", "hr", "tls", "cert_file")
-    ]
 
 
 def test_lists_and_endpoints_that_only_look_alike() -> None:
@@ -91,11 +74,6 @@ def test_every_contradiction_is_found_not_only_the_first() -> None:
 )
 def test_how_the_certificate_of_redis_is_checked(redis: dict[str, Any], expected: list[str]) -> None:
     assert found(redis=redis) == [("redis", setting) for setting in expected]
-
-
-def test_authorities_for_redis_that_can_be_used(tmp_path: Path) -> None:
-    authority = Authority("ca", tmp_path)
-    assert found(redis={"url": "rediss://h", "ca_file": str(authority.file)}) == []
 
 
 def test_a_limit_for_a_service_that_is_not_there() -> None:
