@@ -33,6 +33,11 @@ SHARED_SETTINGS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long `tests/fuzz` may look for inputs that nobody thought of."""
+    parser.addoption("--fuzz-seconds", type=float, default=3.0, help="seconds for each module of tests/fuzz")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that keeps a test to our own worker."""
     config.addinivalue_line(
