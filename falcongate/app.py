@@ -35,6 +35,7 @@ from falcongate.resources.admin_doors import AdminDoors
 from falcongate.resources.doors import Doors, For
 from falcongate.resources.health import Alive, Health
 from falcongate.resources.listeners import Listeners
+from falcongate.resources.operators import AuditNote
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -33,11 +34,24 @@ SHARED_SETTINGS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long `tests/fuzz` may look for inputs that nobody thought of."""
+    parser.addoption("--fuzz-seconds", type=float, default=3.0, help="seconds for each module of tests/fuzz")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that keeps a test to our own worker."""
     config.addinivalue_line(
         "markers", "own_worker(reason): not run under stock gunicorn's gevent worker, and why not"
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several files run at a time, begin with those of few tests: each of these takes long."""
+    if hasattr(config, "workerinput"):
+        sizes = Counter(item.path for item in items)
+        items.sort(key=lambda item: sizes[item.path])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from falcongate.refusals import AmbiguousPath, MalformedRequest
 
@@ -20,10 +20,11 @@ _PLAIN: Final = re.compile(rb"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
 # Beyond RFC 3986: what browsers leave unescaped in paths, and nobody reads in two ways.
 _WELL_FORMED: Final = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/\"<>^`{|}\[\]-]|%[0-9A-Fa-f]{2})*")
 _HIDDEN: Final = re.compile(rb"%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])")
-# Some services decode once more, or as often as they can.
-_HIDDEN_DEEPER: Final = re.compile(r"%(?:25)*(?:2[EeFf]|5[Cc]|00)")
+# Some services decode once more, or as often as they can; C0 and C1 begin a letter that is spelt too long.
+_HIDDEN_DEEPER: Final = re.compile(r"%(?:2[EeFf]|5[Cc]|00|[Cc][01])")
+_MAX_ENCODINGS: Final = 5
 # Java servers cut a segment at its semicolon before they resolve it, so `..;x` is a dot segment too.
-_DOT_SEGMENT: Final = re.compile(r"/\.\.?(?:(?:;|%(?:25)*3[Bb])[^/]*)?(?:/|\Z)")
+_DOT_SEGMENT: Final = re.compile(r"/\.\.?(?:;[^/]*)?(?:/|\Z)")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -61,7 +62,7 @@ def normal_form(raw_path: bytes) -> str:
 
     Each %XX is decoded once. Refused: dot segments, encoded slashes and backslashes, controls, bytes
     that are not UTF-8, malformed escapes, and dots, slashes, backslashes or NUL that a second
-    decoding would bring out. Semicolons and empty segments are compared like any other text.
+    or later decoding would bring out. Semicolons and empty segments are compared like any other text.
     """
     if _PLAIN.fullmatch(raw_path):
         return raw_path.decode("ascii")
@@ -73,11 +74,26 @@ def normal_form(raw_path: bytes) -> str:
         path = unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:
         raise AmbiguousPath("The path is not UTF-8.") from None
-    if _HIDDEN_DEEPER.search(path):
-        raise AmbiguousPath("The path has a dot, slash, backslash or NUL that is encoded twice.")
     if _DOT_SEGMENT.search(path):
         raise AmbiguousPath("The path has a dot segment.")
+    if "%" in path:
+        _look_deeper(path)
     return path
+
+
+def _look_deeper(path: str) -> None:
+    """Refuse what further decodings would bring out, and what is encoded without end."""
+    for _ in range(_MAX_ENCODINGS):
+        if _HIDDEN_DEEPER.search(path):
+            raise AmbiguousPath("The path has a dot, slash, backslash or NUL that is encoded twice.")
+        # SECURITY: the digits of an escape may be encoded as well: `%25%32e` is `%2e` after two decodings.
+        decoded = unquote(path, "latin-1")
+        if decoded == path:
+            return
+        path = decoded
+        if _DOT_SEGMENT.search(path):
+            raise AmbiguousPath("The path has a dot segment that is encoded twice.")
+    raise AmbiguousPath("The path is encoded too many times.")
 
 
 def compile_patterns(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -44,8 +44,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """Where servers have their directories; nobody else's are there."""
     directory = tmp_path_factory.mktemp("e")
     # pytest's own are closed to other users, of which there is one here.
-    for folder in (directory, *directory.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (directory, *directory.parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            folder.chmod(0o755)
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr("tempfile.tempdir", str(directory))
     return directory

@@ -67,6 +67,8 @@ def test_a_plain_path_is_itself_with_each_escape_decoded_once(raw: bytes, form: 
         b"/a#b", b"/a%", b"/a%2", b"/a%zz", b"/a%u002e", b"/a%+1",
         b"/%ff", b"/%c0%ae", b"/%c0%af", b"/%ed%a0%80", b"/\xc3\xa9",
         b"/%252e%252e", b"/a%252Fb", b"/a%255cb", b"/a%2500", b"/%25252e", b"/%25%32%65", b"/%252%65",
+        b"/%25%2532e%25%2532e", b"/%25%32%35%25%33%32%25%36%35", b"/a%25%2532f", b"/..%25253bx",
+        b"/%25c0%25ae", b"/%" + b"25" * 9 + b"41",
         b"", b"*", b"a", b"a/b",
     ],
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Inputs that nobody thought of, for as long as there is time: no crash, no hang, no two readings."""
