@@ -132,10 +132,7 @@ class Gateway(Context):
         rooms = Rooms(self.settings, shared, host=host, parts=parts)
         handshakes = Handshakes(self.settings, cors.allows)
         tokens = Tokens(self.settings, shared, _keys_through, owner=f"{host}:{os.getpid()}")
-        keys = api_keys_of(self.settings, shared)
-        voids = (tokens.is_void, *(key.is_void for key in keys))
-        access = Access(self.settings, (tokens, *keys, ClientCertificates()), voids=voids)
-        self.tunnels.passes = access
+        self.tunnels.passes = access = self._access(shared, tokens)
         proxy = Proxy(
             routes,
             self._forwarder,
@@ -178,6 +175,11 @@ class Gateway(Context):
         app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
         app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
         return app
+
+    def _access(self, shared: SharedState, tokens: Tokens) -> Access:
+        keys = api_keys_of(self.settings, shared)
+        voids = (tokens.is_void, *(key.is_void for key in keys))
+        return Access(self.settings, (tokens, *keys, ClientCertificates()), voids=voids)
 
     def _tidy(self) -> None:
         while True:

@@ -15,7 +15,7 @@ CLASSES = set(range(1, 31))
 """The attacks that a gateway has to know, by their numbers on the page."""
 
 ROW = re.compile(r"^\| (\d+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
-NAMED = re.compile(r"(later: )?`(?:([\w/*-]+\.py)?(?:::(\w+))?|(corpus/[\w/*.-]+))`")
+NAMED = re.compile(r"`(?:([\w/*-]+\.py)?(?:::(\w+))?|(corpus/[\w/*.-]+))`")
 DEFAULT = re.compile(r"^\| `([\w.*]+)` \| `([^`]+)` \|", re.MULTILINE)
 
 
@@ -25,17 +25,17 @@ def rows() -> dict[int, str]:
 
 
 def missing_in(shown_by: str) -> list[str]:
-    """What a row names and there is not, or what it says comes later and is there."""
+    """What a row names and there is not."""
     missing, file = [], ""
     for found in NAMED.finditer(shown_by):
-        later, named, test, corpus = found.groups()
+        named, test, corpus = found.groups()
         file = named or file
         if corpus:
             is_there = any((ROOT / "tests").glob(corpus))
         else:
             path = ROOT / "tests" / file
             is_there = path.is_file() and (test is None or defines(path, test))
-        if is_there == bool(later):
+        if not is_there:
             missing.append(found[0])
     return missing
 

@@ -95,7 +95,7 @@ def ask(
     exchange = make_exchange(*lines, peer=peer, path=f"/api/{service}/x")
     TrustedProxies(ServerSettings(trusted_proxies=proxies)).identify(exchange)
     exchange.route_match = make_match(make_route(service))
-    made = [SimpleNamespace(find=credentials)] if credentials else []
+    made = [SimpleNamespace(kind="api_key", find=credentials)] if credentials else []
     Access(settings, made).admit(exchange)  # type: ignore[arg-type]
     return exchange
 
@@ -177,7 +177,29 @@ def test_who_comes_from_elsewhere_is_not_asked_who_it_is() -> None:
         ask({"it": {"identity": "required", "allow": ["10.0.0.0/8"]}}, credentials=fail)
 
 
-def test_a_key_of_another_kind_than_the_rule_accepts_is_refused() -> None:
-    rules = {"it": {"identity": "required", "accept": ["token"]}}
-    with pytest.raises(Unauthorized):
-        ask(rules, credentials=lambda _: Caller("api_key", "0123456789ab"))
+def test_a_credential_of_a_kind_that_no_rule_accepts_is_not_looked_at() -> None:
+    def fail(_: Exchange) -> Caller | None:
+        raise AssertionError("it may be meant for the service")
+
+    with pytest.raises(Unauthorized) as refused:
+        ask({"it": {"identity": "required", "accept": ["token"]}}, credentials=fail)
+    assert refused.value.why == ""
+    assert ask({"it": {"identity": "optional", "accept": ["token"]}}, credentials=fail).caller is None
+
+
+def test_where_rules_accept_different_kinds_that_of_all_is_taken() -> None:
+    rules = {
+        "wide": {"identity": "required", "accept": ["token", "api_key"]},
+        "narrow": {"identity": "required", "accept": ["api_key"], "mode": "shadow"},
+    }
+    settings = GatewaySettings.model_validate({"access": rules})
+    exchange = make_exchange(path="/api/hr/x")
+    exchange.route_match = make_match(make_route("hr"))
+    both = [
+        SimpleNamespace(kind=kind, find=lambda _, kind=kind: Caller(kind, "it"))
+        for kind in ("token", "api_key")
+    ]
+    Access(settings, both).admit(exchange)  # type: ignore[arg-type]
+
+    assert exchange.caller is not None
+    assert (exchange.caller.kind, exchange.would_refuse) == ("api_key", ())
