@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,8 +79,10 @@ def test_no_underscore_passes_for_a_hyphen(line: bytes, key: str) -> None:
 
 @given(st.lists(LINES, max_size=6))
 def test_a_known_head_reads_like_one_that_is_read_for_the_first_time(lines: list[str]) -> None:
-    first = fields_of(head(*lines))
-    known = known_fields(head(*lines))
+    # What is known is forgotten when it is much; here that must not happen within one head.
+    with patch.dict("falcongate.wire.fields._known", clear=True):
+        first = fields_of(head(*lines))
+        known = known_fields(head(*lines))
     assert known is not None
     assert [field.line.decode("latin-1") for field in known] == lines
     assert [field.line for field in first] == [field.line for field in known]
