@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,7 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that keeps a test to our own worker."""
+    """Register the marker that keeps a test to our own worker, and let programs be interrupted."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell's job in the background ignores it, and so would every program that a test starts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers", "own_worker(reason): not run under stock gunicorn's gevent worker, and why not"
     )

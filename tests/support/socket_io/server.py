@@ -21,7 +21,8 @@ class Chat:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.server = socketio.Server(async_mode="threading")
+        # Each message after the one before: in a thread for each, they would overtake each other.
+        self.server = socketio.Server(async_mode="threading", async_handlers=False)
         self._got: dict[str, list[int]] = {}
         self._names: dict[str, str] = {}
         self._ticks: dict[str, int] = {}
