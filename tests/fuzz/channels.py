@@ -48,7 +48,7 @@ class FakeChannel:
         del idle_s, deadline
         self.sent += data
 
-    def end_sending(self) -> None:
+    def end_for_good(self) -> None:
         """Nothing more will be sent."""
 
     def close(self) -> None:
