@@ -6,7 +6,6 @@ Places are leases: those of a worker that dies are free when their time ends.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -41,11 +40,10 @@ class Room(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Held by one request. `is_shared` if the shared state knows of it."""
+    """Held by one request."""
 
     key: str
     owner: str
-    is_shared: bool
 
 
 class Held:
@@ -84,8 +82,8 @@ class Rooms:
         self._numbers = count(1)
         self._name = f"{host}:{os.getpid()}"
         self._owners: dict[str, set[str]] = {}
-        self._lease_s: dict[str, float] = {}
-        self._here: Counter[str] = Counter()
+        self._room_of: dict[str, Room] = {}
+        self._apart: set[_Place] = set()
         if settings.concurrency:
             shortest_s = min(room.lease_s for room in settings.concurrency.values())
             gevent.spawn(self._renew, shortest_s / _RENEWALS)
@@ -113,63 +111,77 @@ class Rooms:
 
     def give_back(self, place: _Place) -> None:
         """The request is over. Does not wait."""
-        self._here[place.key] -= 1
-        if not self._here[place.key]:
-            del self._here[place.key]
-        if place.is_shared:
-            owners = self._owners[place.key]
-            owners.discard(place.owner)
-            if not owners:
-                del self._owners[place.key]
-                del self._lease_s[place.key]
-            self._release(place.key, place.owner)
+        owners = self._owners[place.key]
+        owners.discard(place.owner)
+        if not owners:
+            del self._owners[place.key]
+            del self._room_of[place.key]
+        self._apart.discard(place)
+        self._release(place)
 
     def _take(self, room: Room, key: str, exchange: Exchange) -> _Place | None:
-        owner = f"{self._name}:{next(self._numbers)}"
-        leased = self._lease(room, key, owner, exchange)
-        if leased is None:
-            if not self._has_part(room, key):
-                return None
-        elif leased.granted:
-            self._owners.setdefault(key, set()).add(owner)
-            self._lease_s[key] = room.lease_s
-        else:
+        owners = self._owners.get(key, ())
+        if len(owners) >= room.limit and room.scope.without_store != "open":
+            # The shared state need not know of all of these yet, and could say nothing else.
             return None
-        self._here[key] += 1
-        return _Place(key, owner, is_shared=leased is not None)
+        place = _Place(key, f"{self._name}:{next(self._numbers)}")
+        leased = self._lease(room, place, exchange)
+        if leased is None:
+            if not self._has_part(room, len(owners)):
+                # It may have been taken and the answer come too late.
+                self._release(place)
+                return None
+            self._apart.add(place)
+        elif not leased.granted:
+            return None
+        self._owners.setdefault(key, set()).add(place.owner)
+        self._room_of[key] = room
+        return place
 
-    def _lease(self, room: Room, key: str, owner: str, exchange: Exchange) -> Leased | None:
+    def _lease(self, room: Room, place: _Place, exchange: Exchange) -> Leased | None:
         """What the shared state says; None if it is away."""
         if exchange.waited_in_vain:
             return None
         try:
-            return self._state.lease(key, limit=room.limit, owner=owner, ttl_s=room.lease_s)
+            return self._state.lease(place.key, limit=room.limit, owner=place.owner, ttl_s=room.lease_s)
         except StoreAway:
             exchange.waited_in_vain = True
-            # It may have been taken and the answer come too late.
-            self._release(key, owner)
             return None
 
-    def _release(self, key: str, owner: str) -> None:
+    def _release(self, place: _Place) -> None:
         # What cannot be given back ends by itself.
         with suppress(StoreAway):
-            self._state.release(key, owner=owner)
+            self._state.release(place.key, owner=place.owner)
 
-    def _has_part(self, room: Room, key: str) -> bool:
+    def _has_part(self, room: Room, taken: int) -> bool:
         """Whether there is room by this worker's own count."""
         if room.scope.without_store == "closed":
             raise LimitsUnknown(retry_after_s=_RETRY_AFTER_S)
         if room.scope.without_store == "open":
             return True
-        return self._here[key] < max(room.limit // max(self._parts(), 1), 1)
+        return taken < max(room.limit // max(self._parts(), 1), 1)
 
     def _renew(self, pause_s: float) -> None:
         while True:
             gevent.sleep(pause_s)
-            for key, owners in list(self._owners.items()):
-                # What ends because nobody could be told is taken by others; the request goes on.
-                with suppress(StoreAway):
-                    self._state.renew(key, owners=tuple(owners), ttl_s=self._lease_s[key])
+            # What ends because nobody could be told is taken by others; the request goes on.
+            with suppress(StoreAway):
+                self._tell_apart()
+                for key, owners in list(self._owners.items()):
+                    self._state.renew(key, owners=tuple(owners), ttl_s=self._room_of[key].lease_s)
+
+    def _tell_apart(self) -> None:
+        """Take with the others what was taken while the shared state was away. Waits; raises StoreAway."""
+        for place in tuple(self._apart):
+            room = self._room_of.get(place.key)
+            if room is None or place not in self._apart:
+                continue
+            leased = self._state.lease(place.key, limit=room.limit, owner=place.owner, ttl_s=room.lease_s)
+            if place not in self._apart:
+                # Its request has ended while this was asked.
+                self._release(place)
+            elif leased.granted:
+                self._apart.discard(place)
 
 
 def rooms_of(settings: GatewaySettings) -> Selection[Room, tuple[Room, ...]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from falcongate.admission.access import has_scopes
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
+from falcongate.refusals import KeysUnavailable
 from falcongate.resources import pages
 from falcongate.state.audit import Change, audit
 
@@ -114,7 +115,7 @@ class Operators:
             return False
         try:
             self.identify_reader(exchange)
-        except (Forbidden, NotPermitted, Unauthorized):
+        except (Forbidden, NotPermitted, Unauthorized, KeysUnavailable):
             return False
         return True
 

@@ -98,11 +98,11 @@ def test_what_a_shadow_would_have_refused_is_in_the_log_and_the_metrics(
 def test_a_network_of_one_ipv6_caller_is_one_caller_and_nobody_chooses_its_address(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    trusting = {"server": {"trusted_proxies": ["127.0.0.0/8"]}}
+    trusting = {"server": {"trusted_proxies": ["127.0.0.2"]}}
     with hosts(tmp_path, plan_on(server.url, limits={"api": {"rate": "2/m"}}, **trusting)) as (site,):
 
         def status(forwarded: str) -> int:
-            with Caller(site.gateway.address) as caller:
+            with Caller(site.gateway.address, source="127.0.0.2") as caller:
                 return caller.get("/api/honest/x", [("X-Forwarded-For", forwarded)]).status
 
         assert [status(f"2001:db8:1:2::{number}") for number in range(1, 4)] == [200, 200, 429]

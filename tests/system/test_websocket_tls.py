@@ -13,7 +13,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, trusting_all
 from tests.support.processes import until
 from tests.support.world import Plan, Site, Visit, running
 
@@ -57,7 +57,7 @@ def site(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with echoing(str(authority.issue("talk.test"))) as port:
         services = {"talk": {"url": f"https://127.0.0.1:{port}", "tls": tls}}
         arguments = ("--certfile", certificate, "--keyfile", certificate)
-        plan = Plan("websocket-tls", {"services": services}, 0, arguments=arguments)
+        plan = Plan("websocket-tls", {"services": services}, 0, arguments=arguments, tls=trusting_all())
         with running(plan, tmp_path_factory.mktemp("websocket-tls")) as site:
             yield site
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from falcongate.admission.concurrency import Rooms
@@ -99,7 +100,7 @@ def test_places_of_the_dead_end() -> None:
     world = World({"it": {"limit": 1, "lease_s": 5}})
     world.enter()
     world.now_ms += 5_001
-    world.enter()
+    world.enter(rooms=world.on_host("gw-2:1-5ac0de"))
 
 
 @pytest.mark.parametrize(("limit", "parts", "passing"), [(4, 2, 2), (4, 3, 1), (2, 8, 1)])
@@ -132,6 +133,24 @@ def test_without_the_shared_state_an_open_limit_lets_all_pass_and_a_closed_one_n
     world.state.fault = Fault.AWAY
     with pytest.raises(LimitsUnknown):
         world.enter()
+
+
+def test_what_was_taken_without_the_shared_state_counts_for_all_once_it_is_back() -> None:
+    world = World({"it": {"limit": 2, "lease_s": 1}}, parts=1)
+    world.state.fault = Fault.AWAY
+    held = [world.enter(), world.enter()]
+    world.state.fault = None
+    with pytest.raises(ServiceFull):
+        world.enter()
+    other = world.on_host("gw-2:1-5ac0de")
+    with gevent.Timeout(10):
+        while world.asked < 4:  # for both anew, when places are looked after
+            gevent.sleep(0.01)
+    with pytest.raises(ServiceFull):
+        world.enter(rooms=other)
+    leave(held[0])
+
+    world.enter(rooms=other)
 
 
 def test_workers_of_one_number_on_two_hosts_take_places_of_their_own() -> None:
