@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.callers import Caller, request_bytes
+from tests.support.hosts import redis_of
 from tests.support.processes import until
 from tests.support.upstreams import answering
 from tests.support.world import Plan, Site, Visit
@@ -100,8 +101,12 @@ class TestPlaces:
 
     @pytest.fixture
     def site(self, site_for: Callable[[Plan, str], Site], worker_kind: str) -> Site:
-        settings = {"concurrency": {"each": {"limit": 20, "key": "caller_address"}}}
-        return site_for(replace(PLAN, name="attacked-places", settings=PLAN.settings | settings), worker_kind)
+        places = {"each": {"limit": 20, "key": "caller_address"}}
+        # Places are counted anew when Redis comes back, so it is waited for, and never given up.
+        settings = PLAN.settings | {"concurrency": places, "redis": {"budget_ms": 5_000}}
+        site = site_for(replace(PLAN, name="attacked-places", settings=settings), worker_kind)
+        until(lambda: redis_of(site) == "connected", "its Redis is there")
+        return site
 
     @pytest.mark.parametrize("kind", ["body", "chunks", "reading"])
     def test_a_slow_address_does_not_use_up_its_service(self, world: Visit, kind: str) -> None:

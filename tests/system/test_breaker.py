@@ -244,7 +244,8 @@ def test_a_service_that_came_back_gets_its_traffic_bit_by_bit(
         open_it([site], moody, 1)
         moody.status = 200
         until(lambda: ask(site, "/api/moody/x").status == 200, "it is tried again")
-        until(lambda: all_say([site], "CLOSED"), "it is closed")
+        # News of one probe may be late for a busy Redis; then another is needed.
+        until(lambda: ask(site, "/api/moody/x") and all_say([site], "CLOSED"), "it is closed")
         counted = statuses([site], 200)
         assert counted[503] > 40, "most are still held off"
         assert counted[200] > 2
