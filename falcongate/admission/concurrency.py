@@ -120,14 +120,13 @@ class Rooms:
         self._release(place)
 
     def _take(self, room: Room, key: str, exchange: Exchange) -> _Place | None:
-        owners = self._owners.get(key, ())
-        if len(owners) >= room.limit and room.scope.without_store != "open":
+        if self._taken(key) >= room.limit and room.scope.without_store != "open":
             # The shared state need not know of all of these yet, and could say nothing else.
             return None
         place = _Place(key, f"{self._name}:{next(self._numbers)}")
         leased = self._lease(room, place, exchange)
         if leased is None:
-            if not self._has_part(room, len(owners)):
+            if not self._has_part(room, key):
                 # It may have been taken and the answer come too late.
                 self._release(place)
                 return None
@@ -153,13 +152,17 @@ class Rooms:
         with suppress(StoreAway):
             self._state.release(place.key, owner=place.owner)
 
-    def _has_part(self, room: Room, taken: int) -> bool:
+    def _taken(self, key: str) -> int:
+        """How many places this worker has."""
+        return len(self._owners.get(key, ()))
+
+    def _has_part(self, room: Room, key: str) -> bool:
         """Whether there is room by this worker's own count."""
         if room.scope.without_store == "closed":
             raise LimitsUnknown(retry_after_s=_RETRY_AFTER_S)
         if room.scope.without_store == "open":
             return True
-        return taken < max(room.limit // max(self._parts(), 1), 1)
+        return self._taken(key) < max(room.limit // max(self._parts(), 1), 1)
 
     def _renew(self, pause_s: float) -> None:
         while True:
