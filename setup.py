@@ -22,6 +22,7 @@ setup(
         "cryptography>=50",
         "falcon>=4.4,<5",
         "gevent>=26.9",
+        "gevent-websocket>=0.10.1",
         "gunicorn[gevent]>=27.0.1,<28",
         "hiredis>=3.5",
         "httptools>=0.9",

@@ -35,6 +35,7 @@ from falcongate.resources.admin_doors import AdminDoors
 from falcongate.resources.doors import Doors, For
 from falcongate.resources.health import Alive, Health
 from falcongate.resources.listeners import Listeners
+from falcongate.resources.live import Live
 from falcongate.resources.operators import AuditNote
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
@@ -160,7 +161,8 @@ class Gateway(Context):
             tokens=tokens,
             note=AuditNote(shared),
         )
-        admin.add(app, shared, breakers)
+        live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
+        admin.add(app, shared, breakers, live)
         health = Health(
             self._forwarder.targets,
             heartbeat,

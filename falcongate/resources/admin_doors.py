@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.resources.listeners import Listeners
+    from falcongate.resources.live import Live
     from falcongate.resources.operators import Note
     from falcongate.state.store import SharedState
 
@@ -60,8 +61,8 @@ class AdminDoors:
             own_url=self._own_url,
         )
 
-    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers) -> None:
-        """Put them into the application."""
+    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
+        """Put them into the application; `live` is the one that is a WebSocket."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
@@ -73,6 +74,7 @@ class AdminDoors:
         for order in ORDERS:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
+        add("/admin/live", live)
         add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)

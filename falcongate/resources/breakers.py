@@ -54,7 +54,7 @@ class BreakerStatus:
             told = self._state.snapshot(names)
         except StoreAway:
             told, is_shared = known, False
-        services = {each: _shown(told[each]) for each in names}
+        services = {each: shown_breaker(told[each]) for each in names}
         timestamp = datetime.now(UTC).isoformat()
         resp.cache_control = ("no-store",)
         if not name:
@@ -96,7 +96,7 @@ class BreakerOrder:
             raise StateUnavailable(retry_after_s=1) from None
         where = exchange.peer_address or "unix"
         audit(self._state, Change(who, where, f"breaker {self._order}", name, reason))
-        resp.media = {"service": name, **_shown(breaker)}
+        resp.media = {"service": name, **shown_breaker(breaker)}
         resp.cache_control = ("no-store",)
 
 
@@ -129,7 +129,8 @@ def _misread(why: str) -> MalformedRequest:
     return refusal
 
 
-def _shown(breaker: Breaker) -> dict[str, Any]:
+def shown_breaker(breaker: Breaker) -> dict[str, Any]:
+    """A breaker as operators are told of it."""
     total, failed = breaker.total_calls, breaker.total_failures
     return {
         "state": _SHOWN_STATES.get(breaker.state, breaker.state),

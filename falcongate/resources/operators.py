@@ -57,11 +57,15 @@ class AuditNote:
 
 
 class _Right(NamedTuple):
-    """To look, or to change: from where, by which setting, and which pages may by their user's session."""
+    """To look, or to change: from where, by which setting, and which pages may by their user's session.
+
+    With `is_for_own_pages` pages of the gateway may by their user's address as well.
+    """
 
     setting: str
     networks: tuple[_Network, ...]
     may_by_cookie: Callable[[dict[str, Any], str], bool]
+    is_for_own_pages: bool
 
 
 class Operators:
@@ -91,9 +95,17 @@ class Operators:
         self._proven_address = proven_address
         self._note = note
         self._own_url = own_url
-        self._reading = _Right("admin.read_from", _networks(settings.read_from), pages.may_read_by_cookie)
+        self._reading = _Right(
+            "admin.read_from",
+            _networks(settings.read_from),
+            pages.may_read_by_cookie,
+            is_for_own_pages=True,
+        )
         self._changing = _Right(
-            "admin.change_from", _networks(settings.change_from), pages.may_change_by_cookie
+            "admin.change_from",
+            _networks(settings.change_from),
+            pages.may_change_by_cookie,
+            is_for_own_pages=False,
         )
 
     def identify_reader(self, exchange: Exchange) -> str:
@@ -130,7 +142,7 @@ class Operators:
         address = self._proven_address(exchange)
         ip = _ip(address)
         is_listed = ip is not None and any(ip in network for network in right.networks)
-        if ip is None or not is_listed or not self._is_no_strange_page(exchange, ip):
+        if ip is None or not is_listed or not self._is_no_strange_page(exchange, ip, right):
             raise self._refusal(right.setting, is_listed=is_listed, address=address)
         return f"operator@{address}"
 
@@ -149,12 +161,14 @@ class Operators:
             raise NotPermitted((self._settings.token_scope,))
         return f"{one_line(caller.name)} ({caller.issuer})"
 
-    def _is_no_strange_page(self, exchange: Exchange, ip: _Address) -> bool:
+    def _is_no_strange_page(self, exchange: Exchange, ip: _Address, right: _Right) -> bool:
         """Whether it is not a page in a browser at this address that asks, unless it is one of ours."""
+        is_ours = pages.is_name_of_ours(exchange.host, self._own_url)
+        origin = f"{exchange.scheme}://{exchange.host}"
+        if right.is_for_own_pages and is_ours and pages.is_of_own_page(exchange.environ, origin):
+            return True
         is_program = not ip.is_loopback and not pages.may_be_of_browser(exchange.environ)
-        return pages.is_of_no_page(exchange.environ) and (
-            is_program or pages.is_name_of_ours(exchange.host, self._own_url)
-        )
+        return pages.is_of_no_page(exchange.environ) and (is_program or is_ours)
 
     def _refusal(self, setting: str, *, is_listed: bool, address: str) -> Unauthorized | Forbidden:
         refusal: Unauthorized | Forbidden

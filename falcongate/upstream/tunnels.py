@@ -80,7 +80,7 @@ class _Service:
 class Tunnels:
     """At most so many as there may be connections. `tell` hears once a second what is new of each service.
 
-    They last no longer than `passes` lets their callers.
+    They last no longer than `passes` lets their callers. `is_draining` says that they are being ended.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Tunnels:
         self._settings = settings
         self._most = server.max_connections
         self._stalled_s = server.send_timeout_s
-        self._is_draining = False
+        self.is_draining = False
         self._tell = tell
         self._all: set[Tunnel] = set()
         self._unproven: dict[Tunnel, Exchange] = {}
@@ -102,7 +102,7 @@ class Tunnels:
 
     def check_room(self) -> None:
         """Raise Saturated if there is no room for another, ShuttingDown if those that are there are ended."""
-        if self._is_draining:
+        if self.is_draining:
             raise ShuttingDown(retry_after_s=_ELSEWHERE_AFTER_S)
         if len(self._all) >= self._most:
             raise Saturated("There is no room for another WebSocket.", retry_after_s=_RETRY_AFTER_S)
@@ -114,7 +114,7 @@ class Tunnels:
         counts = self._services.setdefault(exchange.service, _Service())
         counts.opened += 1
         tunnel = Tunnel(caller, service, self._settings, stalled_s=self._stalled_s, traffic=counts.traffic)
-        if self._is_draining:
+        if self.is_draining:
             # It was on its way when the others were told.
             tunnel.restart_at = monotonic()
         if self.passes is not None:
@@ -144,7 +144,7 @@ class Tunnels:
     def drain(self, within_s: float) -> None:
         """Tell all callers to come again, not all at once. Does not wait."""
         now = monotonic()
-        self._is_draining = True
+        self.is_draining = True
         for tunnel in self._all:
             tunnel.restart_at = now + random.random() * within_s * _SPREAD  # noqa: S311  # no secret
 
