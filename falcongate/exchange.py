@@ -72,6 +72,7 @@ class Caller(NamedTuple):
     is the issuer of a token, by its name in the settings, and `claims` are the token's. `ends_at` is when
     the credential ends, monotonic seconds. `headers` are the lines that tell services of the caller, with
     their line breaks. `services` are those that it may ask, None for all; `rates` are limits of its own.
+    `mark` tells the credential from others of the same name.
     """
 
     kind: Literal["token", "api_key", "certificate"]
@@ -82,6 +83,7 @@ class Caller(NamedTuple):
     headers: bytes = b""
     services: frozenset[str] | None = None
     rates: tuple[str, ...] = ()
+    mark: bytes = b""
 
 
 class Tunnel(Protocol):

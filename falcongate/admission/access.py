@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
-from falcongate.refusals import CredentialsUnknown, KeysUnavailable
+from falcongate.refusals import CredentialsUnknown, KeysUnavailable, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from falcongate.config.access import AccessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Caller, Exchange
-    from falcongate.refusals import Refusal
 
 _NOT_FOUND_VALID: Final = (Unauthorized, KeysUnavailable, CredentialsUnknown)
 _SCOPE_CLAIMS: Final = ("scope", "scp")
@@ -121,12 +120,14 @@ class Access:
             except AddressNotAllowed as refused:
                 _refuse(exchange, rule, refused)
         match = exchange.route_match
-        if not applied.kinds or (match is not None and match.is_public):
+        if not applied.asking or (match is not None and match.is_public):
             return
-        refusal = self._identify(exchange, applied.kinds)
-        for rule in applied.rules:
+        found: dict[str, Caller | Refusal | None] = {}
+        for rule, kinds in applied.asking:
+            caller, refusal = self._find(exchange, kinds, found)
+            exchange.caller = exchange.caller or caller
             try:
-                rule.check_caller(exchange.caller, refusal, exchange.service)
+                rule.check_caller(caller, refusal, exchange.service)
             except (*_NOT_FOUND_VALID, NotPermitted) as refused:
                 _refuse(exchange, rule, refused)
 
@@ -143,29 +144,41 @@ class Access:
         """Whether its credential has ended or was revoked. `now` is monotonic. Does not wait."""
         return caller.ends_at <= now or any(is_void(caller) for is_void in self._voids)
 
-    def _identify(self, exchange: Exchange, kinds: Collection[str]) -> Refusal | None:
-        """Note the caller; what is wrong with its credential, if that was not found valid.
+    def _find(
+        self, exchange: Exchange, kinds: Collection[str], found: dict[str, Caller | Refusal | None]
+    ) -> tuple[Caller | None, Refusal | None]:
+        """Who the caller is by a credential of these kinds, else what is wrong with one of them.
 
-        A credential of another kind may be meant for the service, and says nothing here.
+        A credential of another kind may be meant for the service, and says nothing here. `found` is what was
+        found for other rules.
         """
         refusal: Refusal | None = None
         for credentials in self._credentials:
-            if credentials.kind not in kinds:
+            kind = credentials.kind
+            if kind not in kinds:
                 continue
-            try:
-                exchange.caller = credentials.find(exchange)
-            except _NOT_FOUND_VALID as refused:
-                refusal = refused
-            if exchange.caller is not None:
-                return None
-        return refusal
+            if kind not in found:
+                try:
+                    found[kind] = credentials.find(exchange)
+                except _NOT_FOUND_VALID as refused:
+                    found[kind] = refused
+            one = found[kind]
+            if isinstance(one, Refusal):
+                refusal = one
+            elif one is not None:
+                return one, None
+        return None, refusal
 
 
 class Applied(NamedTuple):
-    """The rules that hold for some requests, and the kinds of credentials that all of them accept."""
+    """The rules that hold for some requests, and those that ask who the caller is, with what they accept.
+
+    Of what an enforcing rule accepts, it is given only what all enforcing ones do, if there is any such.
+    These come first: what is only watched must not decide who the caller is.
+    """
 
     rules: tuple[Rule, ...]
-    kinds: frozenset[str]
+    asking: tuple[tuple[Rule, frozenset[str]], ...]
 
 
 def rules_of(settings: GatewaySettings) -> Selection[Rule, Applied]:
@@ -192,10 +205,16 @@ def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:
 
 
 def _applied(rules: tuple[Rule, ...]) -> Applied:
-    asking = [frozenset(rule.settings.accept) for rule in rules if rule.settings.identity != "off"]
-    # Where no kind is good for all, each may say what is wrong with it.
-    together = frozenset.intersection(*asking) if asking else frozenset()
-    return Applied(rules, together or frozenset[str]().union(*asking))
+    asking = [rule for rule in rules if rule.settings.identity != "off"]
+    asking.sort(key=lambda rule: rule.scope.is_shadow)
+    enforced = [frozenset(rule.settings.accept) for rule in asking if not rule.scope.is_shadow]
+    together = frozenset[str]().union(*enforced).intersection(*enforced)
+
+    def kinds_of(rule: Rule) -> frozenset[str]:
+        accepted = frozenset(rule.settings.accept)
+        return accepted & together or accepted
+
+    return Applied(rules, tuple((rule, kinds_of(rule)) for rule in asking))
 
 
 def has_claims(caller: Caller, wanted: Mapping[str, Sequence[str]]) -> bool:

@@ -90,16 +90,20 @@ class ApiKeys:
         return caller
 
     def is_void(self, caller: Caller) -> bool:
-        """Whether the key of a caller that was let pass has been revoked since. Does not wait.
+        """Whether the key of a caller that was let pass was revoked since, or its secret. Does not wait.
 
         What is not sure is asked for in the background: ask again a little later.
         """
         if caller.kind != "api_key":
             return False
+        now = monotonic()
         known = self._known.get(caller.name)
-        if known is None or not self._is_sure(known, monotonic()):
+        if known is None or not self._is_sure(known, now):
             self._look_soon(caller.name)
-        return known is not None and not known.secrets
+        if known is None:
+            return False
+        owner = _owner(known, caller.mark)
+        return owner is None or owner.ends_at <= now
 
     def _is_sure(self, known: _Known, now: float) -> bool:
         return known.since >= self._sure_since and now - known.since <= _SURE_FOR_S
@@ -200,8 +204,8 @@ def _secrets_of(key: ApiKey, since: float) -> tuple[tuple[bytes, Caller], ...]:
 
     def secret(digest: str, until_s: float) -> tuple[bytes, Caller]:
         ends_at = since + until_s - key.now_s
-        caller = Caller("api_key", key.id, ends_at=ends_at, services=services, rates=key.rates)
-        return bytes.fromhex(digest), caller
+        mark = bytes.fromhex(digest)
+        return mark, Caller("api_key", key.id, ends_at=ends_at, services=services, rates=key.rates, mark=mark)
 
     try:
         for rate in key.rates:

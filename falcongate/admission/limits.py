@@ -74,7 +74,7 @@ class Limits:
         if not charged.admitted:
             self._refuse(exchange, charges, charged)
         if applied.has_shadow:
-            exchange.would_refuse = _refusing(charges, charged, counts_only=True)
+            exchange.would_refuse += _refusing(charges, charged, counts_only=True)
         return receipt
 
     def refund(self, receipt: Receipt) -> None:

@@ -11,7 +11,7 @@ from falcongate.admission.callers import reader_of
 from falcongate.admission.limit_fields import name_of, render_policies
 from falcongate.admission.recent import Recent
 from falcongate.config.policies import OWN_POLICY, LimitSettings, parse_rate
-from falcongate.routing.path import compile_patterns
+from falcongate.routing.path import compile_patterns, folded_form
 from falcongate.state.store import Charge, Charges, Window
 
 if TYPE_CHECKING:
@@ -45,15 +45,21 @@ class Scope:
         self.is_shadow = settings.mode == "shadow"
 
     def covers(self, service: str, method: str, path: str) -> bool:
-        """Whether it is for such a request. What is for no service is so only for those who name its path."""
+        """Whether it is for such a request. What is for no service is so only for those who name its path.
+
+        SECURITY: also where only the service might read its path in that path.
+        """
         settings = self._settings
         if not service and not settings.paths:
             return False
         return (
             (not settings.services or service in settings.services)
             and (not settings.methods or method in settings.methods)
-            and (not settings.paths or self._paths.fullmatch(path) is not None)
+            and (not settings.paths or self._has(path) or self._has(folded_form(path)))
         )
+
+    def _has(self, path: str) -> bool:
+        return self._paths.fullmatch(path) is not None
 
 
 class PolicyScope(Scope):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from falcongate.config.address_lists import in_address_lists
 from falcongate.config.admin_checks import in_admin
+from falcongate.config.checks_access import in_access
 from falcongate.config.checks_identity import in_identity, no_such
 from falcongate.config.checks_tls import in_authorities, in_caller_tls, in_tls, why_unreadable
 from falcongate.config.mistakes import Mistake, shown
@@ -51,6 +52,7 @@ def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Ite
     for name in {OWN_POLICY} & (settings.limits.keys() | settings.concurrency.keys()):
         table = "limits" if name in settings.limits else "concurrency"
         yield Mistake((table, name), "limits of API keys have this name: give it another", shown(name))
+    yield from in_access(settings)
     for name, rule in settings.access.items():
         yield from in_address_lists(("access", name), rule)
     yield from _in_breaker(("breaker",), settings.breaker)

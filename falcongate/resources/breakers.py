@@ -94,7 +94,7 @@ class BreakerOrder:
             breaker = self._state.command(name, self._order, by=who, why=reason or self._order, for_s=for_s)
         except StoreAway:
             raise StateUnavailable(retry_after_s=1) from None
-        where = exchange.peer_address or "unix"
+        where = exchange.caller_address or "unix"
         audit(self._state, Change(who, where, f"breaker {self._order}", name, reason))
         resp.media = {"service": name, **shown_breaker(breaker)}
         resp.cache_control = ("no-store",)

@@ -25,6 +25,9 @@ _HIDDEN_DEEPER: Final = re.compile(r"%(?:2[EeFf]|5[Cc]|00|[Cc][01])")
 _MAX_ENCODINGS: Final = 5
 # Java servers cut a segment at its semicolon before they resolve it, so `..;x` is a dot segment too.
 _DOT_SEGMENT: Final = re.compile(r"/\.\.?(?:;[^/]*)?(?:/|\Z)")
+# What some services leave away: a segment's parameters, and spaces and dots at its end.
+_IGNORED: Final = re.compile(r"(?:[ .]*;[^/]*|[ .]+)(?=/|\Z)")
+_SLASHES: Final = re.compile("/{2,}")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -94,6 +97,14 @@ def _look_deeper(path: str) -> None:
         if _DOT_SEGMENT.search(path):
             raise AmbiguousPath("The path has a dot segment that is encoded twice.")
     raise AmbiguousPath("The path is encoded too many times.")
+
+
+def folded_form(path: str) -> str:
+    """A normal form as services may read it that merge slashes, cut parameters and strip spaces.
+
+    What protects a path must hold for this as well, whatever the service behind it does.
+    """
+    return _SLASHES.sub("/", _IGNORED.sub("", path))
 
 
 def compile_patterns(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -190,7 +190,7 @@ def test_a_credential_of_a_kind_that_no_rule_accepts_is_not_looked_at() -> None:
 def test_where_rules_accept_different_kinds_that_of_all_is_taken() -> None:
     rules = {
         "wide": {"identity": "required", "accept": ["token", "api_key"]},
-        "narrow": {"identity": "required", "accept": ["api_key"], "mode": "shadow"},
+        "narrow": {"identity": "required", "accept": ["api_key"]},
     }
     settings = GatewaySettings.model_validate({"access": rules})
     exchange = make_exchange(path="/api/hr/x")
@@ -203,3 +203,40 @@ def test_where_rules_accept_different_kinds_that_of_all_is_taken() -> None:
 
     assert exchange.caller is not None
     assert (exchange.caller.kind, exchange.would_refuse) == ("api_key", ())
+
+
+def test_what_is_only_watched_decides_nothing() -> None:
+    rules = {
+        "watched": {"identity": "required", "accept": ["token"], "mode": "shadow"},
+        "enforced": {"identity": "required", "accept": ["token", "api_key"]},
+    }
+    exchange = make_exchange(path="/api/hr/x")
+    exchange.route_match = make_match(make_route("hr"))
+    kinds = [
+        SimpleNamespace(kind="token", find=_not_valid),
+        SimpleNamespace(kind="api_key", find=lambda _: Caller("api_key", "it")),
+    ]
+    Access(GatewaySettings.model_validate({"access": rules}), kinds).admit(exchange)  # type: ignore[arg-type]
+
+    assert exchange.caller is not None
+    assert (exchange.caller.kind, exchange.would_refuse) == ("api_key", ("watched",))
+
+
+def _not_valid(_: Exchange) -> Caller | None:
+    raise Unauthorized("it is not valid")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/hr/admin/x", "/api/hr//admin/x", "/api/hr/admin;v=1/x", "/api/hr/admin /x", "/api/hr/admin./x",
+     "/api//hr/admin;a=b;c///x"],
+)  # fmt: skip
+def test_a_rule_of_a_path_holds_for_all_that_a_service_may_take_for_it(path: str) -> None:
+    settings = GatewaySettings.model_validate(
+        {"access": {"staff": {"deny": ["192.0.2.0/24"], "paths": ["/api/hr/admin/**"]}}}
+    )
+    exchange = make_exchange(path=path)
+    exchange.route_match = make_match(make_route("hr"))
+
+    with pytest.raises(AddressNotAllowed):
+        Access(settings, ()).admit(exchange)

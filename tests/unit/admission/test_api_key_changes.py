@@ -184,7 +184,9 @@ def test_what_callers_make_up_is_not_remembered_for_ever(world: World) -> None:
 
 def is_void(world: World, text: str) -> list[bool]:
     """What is said of a key that was let pass, now and a moment later."""
-    caller = Caller("api_key", id_of(text))
+    key = parse_key(text)
+    assert key is not None
+    caller = Caller("api_key", key.id, mark=key.digest)
     first = world.keys.is_void(caller)
     gevent.idle()
     return [first, world.keys.is_void(caller)]
@@ -201,6 +203,14 @@ def test_whoever_was_let_pass_can_be_asked_about_later(world: World) -> None:
     assert is_void(world, gone) == [False, False]
     assert is_void(world, make_key()) == [False, True]
     assert not world.keys.is_void(Caller("token", id_of(text)))
+
+
+def test_who_had_the_old_secret_is_void_once_that_is_good_no_more(world: World) -> None:
+    text = world.create()
+    world.find(text)
+    world.rotate(text, grace_s=0)
+
+    assert is_void(world, text) == [False, True]
 
 
 def test_nobody_is_void_because_nobody_can_be_asked(world: World) -> None:

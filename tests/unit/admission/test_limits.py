@@ -196,6 +196,17 @@ def test_who_has_waited_for_a_probe_in_vain_does_not_wait_for_limits() -> None:
     assert world.exchange.waited_in_vain
 
 
+def test_what_others_would_have_refused_is_told_as_well() -> None:
+    world = World({"new": {"rate": "1/m", "mode": "shadow"}})
+    world.ask()
+    world.exchange = make_exchange(peer="192.0.2.1", path="/api/hr/x")
+    world.exchange.route_match = make_match(make_route("hr"))
+    world.exchange.would_refuse = ("access",)
+    world.limits.admit(world.exchange)
+
+    assert world.exchange.would_refuse == ("access", "new")
+
+
 class TestWithoutTheSharedState:
     """What each policy was told to do then."""
 
