@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.npm import is_installed
 from tests.support.processes import GatewayFailed, until
 from tests.support.programs import Program, program
 from tests.support.upstreams import listen
@@ -19,7 +19,6 @@ from tests.support.upstreams import listen
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 PYTHON, NODE = "python", "node"
 _SCRIPTS = Path(__file__).parent / "socket_io"
-_INSTALL_S = 120
 _BALANCER = """\
 defaults
     mode http
@@ -36,17 +35,9 @@ backend gateways
 """
 
 
-@functools.cache
 def has_node() -> bool:
-    """Whether Node.js is here with what the chats need, which npm installs if it can."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return False
-    if not (_SCRIPTS / "node_modules" / "socket.io" / "package.json").exists():
-        command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        with contextlib.suppress(subprocess.SubprocessError):
-            subprocess.run(command, cwd=_SCRIPTS, timeout=_INSTALL_S, capture_output=True, check=True)  # noqa: S603
-    return (_SCRIPTS / "node_modules" / "socket.io" / "package.json").exists()
+    """Whether Node.js is here with what the chats need."""
+    return is_installed(_SCRIPTS)
 
 
 def _command(role: str, language: str) -> list[str]:

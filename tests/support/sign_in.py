@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import html
 import json
 import re
@@ -15,31 +14,20 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.support.callers import Answer, Caller, request_bytes
+from tests.support.npm import is_installed
 from tests.support.processes import GatewayFailed, until
 from tests.support.programs import program
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLIENT_ID, CLIENT_SECRET = "falcongate", "a secret, with: odd/signs?"  # of these tests alone
 _SCRIPTS = Path(__file__).parent / "identity_provider"
-_INSTALL_S = 120
 _BROWSER_S = 60
 _FORM = re.compile(r'<form[^>]*action="([^"]+)"[^>]*>.*?name="prompt" value="(\w+)"', re.DOTALL)
 
 
-@functools.cache
 def has_provider() -> bool:
-    """Whether Node.js is here with what the provider and the browser's driver are, which npm installs."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return False
-    needed = [
-        _SCRIPTS / "node_modules" / name / "package.json" for name in ("oidc-provider", "playwright-core")
-    ]
-    if not all(path.exists() for path in needed):
-        command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        with contextlib.suppress(subprocess.SubprocessError):
-            subprocess.run(command, cwd=_SCRIPTS, timeout=_INSTALL_S, capture_output=True, check=True)  # noqa: S603
-    return all(path.exists() for path in needed)
+    """Whether Node.js is here with what the provider and the browser's driver are."""
+    return is_installed(_SCRIPTS)
 
 
 @contextlib.contextmanager
