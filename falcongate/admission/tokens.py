@@ -55,8 +55,8 @@ class _Known:
 class Tokens:
     """The tokens of all issuers of one configuration. `owner` is this worker's name among all.
 
-    `fetch_with` makes what fetches keys, trusting the authorities in a file. Without issuers nothing is a
-    token here.
+    `places` are where they stand. `fetch_with` makes what fetches keys, trusting the authorities in a file.
+    Without issuers nothing is a token here.
     """
 
     kind = "token"
@@ -77,7 +77,7 @@ class Tokens:
 
         self._issuers = Issuers([made(name) for name in settings.issuers])
         self._has_issuers = bool(settings.issuers)
-        self._places = TokenPlaces(settings.tokens)
+        self.places = TokenPlaces(settings.tokens)
         self._headers = settings.tokens.headers
         self._known: Recent[bytes, _Known] = Recent(_MOST_KNOWN)
         self._refused: Recent[bytes, tuple[float, str]] = Recent(_MOST_REFUSED)
@@ -87,7 +87,7 @@ class Tokens:
         """Whose token the request has. Raises Unauthorized, or KeysUnavailable if nobody can say now."""
         if not self._has_issuers:
             return None
-        text = self._places.find(exchange)
+        text = self.places.find(exchange)
         if text is None:
             return None
         # PERF: callers send a token again and again. What is kept is no secret.

@@ -55,7 +55,7 @@ def site(issuer: IssuerServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         access=access,
         limits={"each": {"rate": "2/h", "key": ["claim:sub"], "services": ["counted"]}},
         public_paths=["/api/required/public/**"],
-        services={**{name: {} for name in PLAIN}, "messaging": {"paths": ["/socket.io"]}},
+        services={**{name: {} for name in PLAIN}, "messaging": {"paths": ["/socket.io"], "websocket": True}},
     )
     with ended(server), hosts(tmp_path_factory.mktemp("hosts"), plan) as (site,):
         yield site
@@ -191,6 +191,13 @@ def test_the_query_of_socket_io_may_hold_it_and_no_other(site: Site) -> None:
     assert echo.get("Authorization") == f"Bearer {token}"
     assert echo.get("X-User-ID") == "jill"
     assert ask(site, f"/api/required/x?token={token}").status == 401
+    beside = echoed(
+        ask(
+            site, f"/socket.io/?EIO=4&token={token}", [("Cookie", f"access_token={KEY.sign(claims('joan'))}")]
+        )
+    )
+    assert (beside.target, beside.get("Authorization")) == ("/socket.io/?EIO=4", None)
+    assert beside.get("X-User-ID") == "joan"
     line = site.gateway.logged(echo.get("X-Request-ID") or "")
     assert token not in str(line)
     assert token not in site.gateway.stdout() + site.gateway.stderr()
