@@ -156,6 +156,7 @@ class Tokens:
                 except Unauthorized as refused:
                     # It is this issuer's, and no other key will make it say something else.
                     raise _Void(refused.why) from None
+                issuer.keep(keys)
                 known = _Known(self._caller(issuer, claims), keys, marks_of(issuer.name, claims))
                 known.generation = generation
                 return known

@@ -32,7 +32,8 @@ class Workers:
         """Another worker, which knows no keys yet."""
         self._count += 1
         pace = Pace(refresh_s=300, cooldown_s=30)
-        return KeySet(URL, self.published.fetch, self.store, pace=pace, owner=f"w{self._count}")
+        owner = f"w{self._count}"
+        return KeySet(URL, self.published.fetch, self.store, pace=pace, owner=owner, are_proven=True)
 
     def refresh(self, *workers: KeySet) -> None:
         """What each of them does once a second."""
