@@ -17,6 +17,7 @@ from falcongate.refusals import MalformedRequest, MethodNotAllowed
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
 from falcongate.server.http1 import parse_head
+from falcongate.upstream.fields import hidden_cookies
 from falcongate.upstream.rewrite import rewritten_target, strips_prefix
 from falcongate.wire.fields import FieldBlock
 
@@ -122,7 +123,8 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
     yield "largest body", f"{service.max_body_bytes} bytes ({origin('max_body_bytes')})"
     yield "retries", f"{service.retries}, only where repeating is safe ({origin('retries')})"
     if match.is_public:
-        cookies = f", cookies {', '.join(settings.credential_cookies)}" if settings.credential_cookies else ""
+        hidden = hidden_cookies(settings)
+        cookies = f", cookies {', '.join(hidden)}" if hidden else ""
         yield "public", f"yes; removed: Authorization{cookies}"
     else:
         yield "public", "no; credentials are passed on"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from falcongate.config.identity import TokenSettings
 from falcongate.config.settings import GatewaySettings
 from falcongate.explain import explain
 
@@ -37,6 +38,13 @@ def test_all_rules_that_apply_are_told() -> None:
         "staff: identity required, by token, of ours, with scope read, with role = admin or owner",
     ]
     assert access("/api/lms/x") == []
+
+
+def test_the_cookie_of_tokens_is_removed_on_public_paths() -> None:
+    settings = SETTINGS.model_copy(update={"tokens": TokenSettings(cookie="jwt")})
+
+    told = dict(explain(settings, "GET", b"/api/hr/public/x"))["public"]
+    assert told == "yes; removed: Authorization, cookies access_token, refresh_token, sessionid, jwt"
 
 
 def test_on_public_paths_nobody_is_asked_who_it_is() -> None:
