@@ -140,6 +140,9 @@ class KeySet:
             self._flight.wait(_PATIENCE_S)
             if self.generation != before:
                 return True
+            if self._has_failed:
+                # Whoever has waited for one that does not answer does not ask it once more.
+                raise KeysUnavailable
         now = monotonic()
         if now < (self._absent.get(name) or _NEVER):
             return False
