@@ -43,10 +43,11 @@ class Issuer:
         self.settings = settings
         self.algorithms = frozenset(settings.algorithms)
 
-    def keys_for(self, claims: Mapping[str, Any]) -> KeySet | FixedKeys:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> KeySet | FixedKeys:
         """The keys that a token with these claims must be signed with.
 
-        Raises Unauthorized if there are none, KeysUnavailable if they cannot be had now. May wait.
+        Raises Unauthorized if there are none, KeysUnavailable if they cannot be had now, or not without
+        waiting where that is not wished.
         """
         raise NotImplementedError
 
@@ -89,9 +90,9 @@ class FixedIssuer(Issuer):
             key = Key("", public, algorithms_of(public))
         self._keys = FixedKeys((key,))
 
-    def keys_for(self, claims: Mapping[str, Any]) -> FixedKeys:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> FixedKeys:
         """The one."""
-        del claims
+        del claims, waits
         return self._keys
 
 
@@ -115,10 +116,14 @@ class PublishedIssuer(Issuer):
             self._sets[self._url] = self._new_set(self._url, are_proven=True)
         gevent.spawn(self._keep_fresh)
 
-    def keys_for(self, claims: Mapping[str, Any]) -> KeySet:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> KeySet:
         """As `Issuer` says."""
         url = self._url_for(claims) if self._patterns else self._url
         found = self._sets.get(url)
+        if not waits:
+            if found is None or not found.is_known:
+                raise KeysUnavailable
+            return found
         if found is None:
             found = self._unknown.get(url) or self._first(url)
             if found.is_known:

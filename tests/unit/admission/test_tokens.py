@@ -180,3 +180,19 @@ def test_without_the_shared_state_tokens_are_proven_all_the_same() -> None:
     tokens = make_tokens(Published(FIRST), store=MemoryState(fault=Fault.AWAY))
 
     assert why_not(tokens, FIRST.sign(claims())) == ""
+
+
+def test_who_does_not_wait_learns_what_known_keys_prove() -> None:
+    published = Published(FIRST)
+    tokens = make_tokens(published)
+    asking = make_exchange(f"Authorization: Bearer {FIRST.sign(claims())}")
+    for sender in (FIRST, SECOND):
+        with pytest.raises(KeysUnavailable):
+            tokens.find(make_exchange(f"Authorization: Bearer {sender.sign(claims())}"), waits=False)
+    assert published.asked == []
+    bearing(tokens, FIRST.sign(claims("somebody else")))
+
+    assert tokens.find(asking, waits=False) is not None
+    with pytest.raises(KeysUnavailable):
+        tokens.find(make_exchange(f"Authorization: Bearer {SECOND.sign(claims())}"), waits=False)
+    assert published.asked == [URL]
