@@ -133,6 +133,7 @@ class Tokens:
     def _prove_with(self, issuers: Iterator[Issuer], text: str, token: Unproven, *, waits: bool) -> _Known:
         """Let one issuer after the other try. Raises as `find`, and _Void for what no new key can help."""
         refusal: Unauthorized | KeysUnavailable | None = None
+        void: _Void | None = None
         for issuer in issuers:
             try:
                 known = self._prove_by(issuer, text, token, waits=waits)
@@ -140,8 +141,16 @@ class Tokens:
                 # That nobody can say outweighs that one says no.
                 refusal = refusal if isinstance(refusal, KeysUnavailable) else refused
                 continue
+            except _Void as refused:
+                # Another may sign with the same keys and ask for other claims.
+                void = void or refused
+                continue
             if known is not None:
                 return known
+        if void is not None and refusal is None:
+            raise void
+        if void is not None and not isinstance(refusal, KeysUnavailable):
+            raise Unauthorized(void.why)
         raise refusal or _Void("its signature is not valid")
 
     def _prove_by(self, issuer: Issuer, text: str, token: Unproven, *, waits: bool) -> _Known | None:

@@ -196,3 +196,15 @@ def test_who_does_not_wait_learns_what_known_keys_prove() -> None:
     with pytest.raises(KeysUnavailable):
         tokens.find(make_exchange(f"Authorization: Bearer {SECOND.sign(claims())}"), waits=False)
     assert published.asked == [URL]
+
+
+def test_issuers_with_the_same_keys_and_other_claims_are_all_asked() -> None:
+    common = {"issuer": "https://auth.test", "algorithms": "RS256", "jwks_url": URL}
+    issuers = {"shop": {**common, "audience": "shop"}, "admin": {**common, "audience": "admin"}}
+    tokens = make_tokens(Published(FIRST), issuers=issuers)
+
+    for_admin = bearing(tokens, FIRST.sign(claims(iss="https://auth.test", aud="admin")))
+    assert for_admin is not None
+    assert for_admin.issuer == "admin"
+    for_nobody = FIRST.sign(claims(iss="https://auth.test", aud="x"))
+    assert why_not(tokens, for_nobody) == "it is for another audience"
