@@ -40,6 +40,18 @@ def test_all_rules_that_apply_are_told() -> None:
     assert access("/api/lms/x") == []
 
 
+def test_of_a_websocket_is_told_who_may_open_it() -> None:
+    assert access("/ws/hr/room") == [
+        "office: from 10.0.0.0/8, not from 10.9.0.0/16",
+        "keys: identity required, by api_key; only watched",
+    ]
+    told = dict(explain(SETTINGS, "GET", b"/ws/lms"))
+    assert told["answered by"] == "the gateway itself"
+    assert told["upgraded"] == "a WebSocket to lms"
+    assert told["limit"] == "none applies"
+    assert "upgraded" not in dict(explain(SETTINGS, "GET", b"/ws/nobody"))
+
+
 def test_the_cookie_of_tokens_is_removed_on_public_paths() -> None:
     settings = SETTINGS.model_copy(update={"tokens": TokenSettings(cookie="jwt")})
 
