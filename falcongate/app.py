@@ -137,6 +137,7 @@ class Gateway(Context):
         proxy = Proxy(
             routes,
             self._forwarder,
+            token_places=tokens.places,
             access=access,
             socket_io=SocketIo(self._forwarder, Sessions(shared)),
             handshakes=handshakes,

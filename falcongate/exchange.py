@@ -97,14 +97,15 @@ class Exchange:
 
     Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the address
     after trusted proxies, `peer_address` that of the socket. `route_match` is None until a service is
-    found. `caller` is who sent it, None while nobody has proven that. `limit_lines` are the header lines
-    that say what is left of limits; `refused_by` and `would_refuse` name those that refused it, or would
-    have if they did not only watch. `refusal` was decided before there was anybody to answer it. `status`
-    is what the caller was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe`
-    if it tries a service that failed; targets in `shut_targets` are not to be tried, and with a
-    `pinned_target` no other than that one. What `is_once` is not repeated if it may have arrived. `places`
-    are its own among those of requests at the same time. `failed_at` is how far the last attempt had come
-    when it failed through its service, None if it did not; `failed_targets` are those of all such attempts.
+    found. `query_token` is a token that stood in its query and may count, "" for none. `caller` is who
+    sent it, None while nobody has proven that. `limit_lines` are the header lines that say what is left
+    of limits; `refused_by` and `would_refuse` name those that refused it, or would have if they did not
+    only watch. `refusal` was decided before there was anybody to answer it. `status` is what the caller
+    was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe` if it tries a
+    service that failed; targets in `shut_targets` are not to be tried, and with a `pinned_target` no
+    other than that one. What `is_once` is not repeated if it may have arrived. `places` are its own among
+    those of requests at the same time. `failed_at` is how far the last attempt had come when it failed
+    through its service, None if it did not; `failed_targets` are those of all such attempts.
     `waited_in_vain` says that the shared state did not answer in time, and need not be asked again.
     `tunnel` is what it has become, `on_tunnel_proven` is called when that has lasted for a while or has
     ended, `on_tunnel_end` when it has ended.
@@ -137,6 +138,7 @@ class Exchange:
         "places",
         "probe",
         "problem",
+        "query_token",
         "received_bytes",
         "refusal",
         "refused_by",
@@ -174,7 +176,7 @@ class Exchange:
         self.route_match: Match | None = None
         self.service_head: ServiceHead | None = None
         self.service_s = 0.0
-        self.target_used = self.problem = ""
+        self.target_used = self.problem = self.query_token = ""
         self.attempts = 0
         self.status = 0
         self.guard: Guard | None = None

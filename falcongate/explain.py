@@ -17,6 +17,7 @@ from falcongate.refusals import MalformedRequest, MethodNotAllowed
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
 from falcongate.server.http1 import parse_head
+from falcongate.upstream.fields import hidden_cookies
 from falcongate.upstream.rewrite import rewritten_target, strips_prefix
 from falcongate.wire.fields import FieldBlock
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _OWN_PATH: Final = re.compile(
     r"/(?:health(?:/live|/ready)?|metrics|admin(?:/live)?|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
 )
+_WEBSOCKET_PATH: Final = re.compile(r"/ws/([^/]+)(?:/.*)?")
 _SIGN_IN_PATH: Final = re.compile(r"/admin/(?:sign-in|callback|sign-out)/?")
 
 
@@ -42,13 +44,12 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     rows = [("judged as", shown(path))]
     can_sign_in = settings.admin.sign_in.issuer is not None
     if is_own_path(path) or (can_sign_in and _SIGN_IN_PATH.fullmatch(path)):
-        return [*rows, ("answered by", "the gateway itself")]
+        rows += [("answered by", "the gateway itself")]
+        return [*rows, *_websocket(settings, table, method, path)]
     match = table.match(path)
     rows += _way(match, method, target, table.candidates(path)[1:])
     rows += _rules(settings, match)
-    rows += _access(settings, match, method, path)
-    rows += _breaker(settings, match.route.service)
-    return [*rows, *_limits(settings, match.route.service, method, path)]
+    return [*rows, *_admission(settings, match, method, path)]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -92,6 +93,23 @@ def is_own_path(path: str) -> bool:
     return _OWN_PATH.fullmatch(path) is not None
 
 
+def _websocket(
+    settings: GatewaySettings, table: RouteTable, method: str, path: str
+) -> Iterator[tuple[str, str]]:
+    """What an upgrade would lead to, where there can be one."""
+    named = _WEBSOCKET_PATH.fullmatch(path)
+    match = table.match_for_websocket(named[1], path) if named else None
+    if match is not None and method == "GET":
+        yield "upgraded", f"a WebSocket to {match.route.service}"
+        yield from _admission(settings, match, method, path)
+
+
+def _admission(settings: GatewaySettings, match: Match, method: str, path: str) -> Iterator[tuple[str, str]]:
+    yield from _access(settings, match, method, path)
+    yield from _breaker(settings, match.route.service)
+    yield from _limits(settings, match.route.service, method, path)
+
+
 def _way(match: Match, method: str, target: bytes, others: Iterable[Route]) -> Iterator[tuple[str, str]]:
     route = match.route
     service = route.settings
@@ -122,7 +140,8 @@ def _rules(settings: GatewaySettings, match: Match) -> Iterator[tuple[str, str]]
     yield "largest body", f"{service.max_body_bytes} bytes ({origin('max_body_bytes')})"
     yield "retries", f"{service.retries}, only where repeating is safe ({origin('retries')})"
     if match.is_public:
-        cookies = f", cookies {', '.join(settings.credential_cookies)}" if settings.credential_cookies else ""
+        hidden = hidden_cookies(settings)
+        cookies = f", cookies {', '.join(hidden)}" if hidden else ""
         yield "public", f"yes; removed: Authorization{cookies}"
     else:
         yield "public", "no; credentials are passed on"

@@ -60,10 +60,12 @@ def _address(exchange: Exchange) -> str:
 
 def _claim_reader(name: str) -> Reader:
     def read(exchange: Exchange) -> str:
-        value = exchange.caller.claims.get(name) if exchange.caller else None
-        if not isinstance(value, str | int) or value == "":
+        caller = exchange.caller
+        value = caller.claims.get(name) if caller is not None else None
+        if caller is None or not isinstance(value, str | int) or value == "":
             return _address(exchange)
-        return f"claim:{name}:{_short(str(value))}"
+        # Two issuers may call different callers the same; certificates have none.
+        return f"claim:{caller.issuer}:{name}:{_short(str(value))}"
 
     return read
 

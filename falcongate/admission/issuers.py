@@ -43,12 +43,16 @@ class Issuer:
         self.settings = settings
         self.algorithms = frozenset(settings.algorithms)
 
-    def keys_for(self, claims: Mapping[str, Any]) -> KeySet | FixedKeys:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> KeySet | FixedKeys:
         """The keys that a token with these claims must be signed with.
 
-        Raises Unauthorized if there are none, KeysUnavailable if they cannot be had now. May wait.
+        Raises Unauthorized if there are none, KeysUnavailable if they cannot be had now, or not without
+        waiting where that is not wished.
         """
         raise NotImplementedError
+
+    def keep(self, keys: KeySet | FixedKeys) -> None:
+        """A token has been proven with these. Waits at most for the shared state."""
 
     def prove(self, text: str, token: Unproven, key: Key) -> dict[str, Any]:
         """The claims of a token that was signed with a key and says what it must.
@@ -86,9 +90,9 @@ class FixedIssuer(Issuer):
             key = Key("", public, algorithms_of(public))
         self._keys = FixedKeys((key,))
 
-    def keys_for(self, claims: Mapping[str, Any]) -> FixedKeys:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> FixedKeys:
         """The one."""
-        del claims
+        del claims, waits
         return self._keys
 
 
@@ -109,23 +113,41 @@ class PublishedIssuer(Issuer):
         self._unknown: Recent[str, KeySet] = Recent(_MOST_UNKNOWN)
         self._tokens, self._counted_at = _MOST_NEW, monotonic()
         if not self._patterns:
-            self._sets[self._url] = self._new_set(self._url)
+            self._sets[self._url] = self._new_set(self._url, are_proven=True)
         gevent.spawn(self._keep_fresh)
 
-    def keys_for(self, claims: Mapping[str, Any]) -> KeySet:
+    def keys_for(self, claims: Mapping[str, Any], *, waits: bool) -> KeySet:
         """As `Issuer` says."""
         url = self._url_for(claims) if self._patterns else self._url
         found = self._sets.get(url)
+        if not waits:
+            if found is None or not found.is_known:
+                raise KeysUnavailable
+            return found
         if found is None:
             found = self._unknown.get(url) or self._first(url)
+            if found.is_known:
+                # Nobody else sees to it that those that are not kept are up to date.
+                found.used_at = monotonic()
+                found.refresh_if_due()
         if not found.load():
             raise Unauthorized("its issuer has no keys for it")
-        found.used_at = monotonic()
-        if url not in self._sets:
-            self._unknown.pop(url)
-            self._make_room()
-            self._sets[url] = found
         return found
+
+    def keep(self, keys: KeySet | FixedKeys) -> None:
+        """As `Issuer` says. SECURITY: only now, or made-up tenants would push out those that there are."""
+        if not isinstance(keys, KeySet):
+            return
+        kept = self._sets.get(keys.url)
+        if kept is None:
+            self._unknown.pop(keys.url)
+            self._make_room()
+            self._sets[keys.url] = keys
+        elif kept is not keys:
+            # It was forgotten while it was fetched: nobody would tell it of keys that are taken away.
+            keys.retire()
+        keys.used_at = monotonic()
+        keys.note_proven()
 
     def _url_for(self, claims: Mapping[str, Any]) -> str:
         """The address of the keys. SECURITY: nothing of the claims is proven yet."""
@@ -144,17 +166,25 @@ class PublishedIssuer(Issuer):
 
     def _first(self, url: str) -> KeySet:
         """Keys of which nothing is known yet. SECURITY: whoever makes up claims must not flood the issuer."""
+        made = self._new_set(url, are_proven=False)
+        # What others have fetched asks the issuer nothing.
+        if not made.has_shared():
+            self._charge()
+        self._unknown[url] = made
+        return made
+
+    def _charge(self) -> None:
         now = monotonic()
         self._tokens = min(_MOST_NEW, self._tokens + (now - self._counted_at) * _NEW_PER_S)
         self._counted_at = now
         if self._tokens < 1:
             raise KeysUnavailable
         self._tokens -= 1
-        self._unknown[url] = made = self._new_set(url)
-        return made
 
-    def _new_set(self, url: str) -> KeySet:
-        return KeySet(url, self._fetch, self._store, pace=self._pace, owner=self._owner)
+    def _new_set(self, url: str, *, are_proven: bool) -> KeySet:
+        return KeySet(
+            url, self._fetch, self._store, pace=self._pace, owner=self._owner, are_proven=are_proven
+        )
 
     def _make_room(self) -> None:
         while len(self._sets) >= self.settings.max_key_sets:

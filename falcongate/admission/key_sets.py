@@ -22,6 +22,7 @@ from falcongate.admission.recent import Recent
 from falcongate.admission.token_keys import fitting, keys_of
 from falcongate.errors import StoreAway
 from falcongate.refusals import KeysUnavailable
+from falcongate.state.tokens import KEYS_LIFE_S, UNPROVEN_KEYS_LIFE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,14 +85,18 @@ class KeySet:
     """The keys at one address. `fetch` asks there; it waits, and raises KeysAway or answers None for none.
 
     `generation` changes whenever the keys do: what was proven under another is void. `used_at` is when
-    they were last of use, monotonic seconds.
+    they were last of use, monotonic seconds. Until they `are_proven`, whose they are may
+    be made up.
     """
 
-    def __init__(self, url: str, fetch: Fetch, store: SharedState, *, pace: Pace, owner: str) -> None:
+    def __init__(
+        self, url: str, fetch: Fetch, store: SharedState, *, pace: Pace, owner: str, are_proven: bool
+    ) -> None:
         self.generation = 0.0
         self.used_at = monotonic()
         self.is_known = False
-        self._url = url
+        self.url = url
+        self._are_proven = are_proven
         self._fetch = fetch
         self._store = store
         self._pace = pace
@@ -135,6 +140,9 @@ class KeySet:
             self._flight.wait(_PATIENCE_S)
             if self.generation != before:
                 return True
+            if self._has_failed:
+                # Whoever has waited for one that does not answer does not ask it once more.
+                raise KeysUnavailable
         now = monotonic()
         if now < (self._absent.get(name) or _NEVER):
             return False
@@ -148,6 +156,19 @@ class KeySet:
         if self._has_failed:
             raise KeysUnavailable
         return False
+
+    def has_shared(self) -> bool:
+        """Whether others have fetched them; then they are known here too. Waits for the shared state only."""
+        return self._take_shared(_ANY_AGE)
+
+    def note_proven(self) -> None:
+        """A token has been proven with them, so that they are worth being remembered for long."""
+        if self._are_proven:
+            return
+        self._are_proven = True
+        with suppress(StoreAway):
+            age_s = max(0.0, monotonic() - self._fetched_at)
+            self._store.note_keys(self.url, self._text, for_s=KEYS_LIFE_S, age_s=age_s)
 
     def refresh_if_due(self) -> None:
         """Fetch anew in the background, if it is time to and they are of use."""
@@ -213,7 +234,7 @@ class KeySet:
 
     def _fetch_now(self) -> None:
         try:
-            document = self._fetch(self._url)
+            document = self._fetch(self.url)
             if document is None:
                 # It has answered, so this is no outage; what it said before it still means.
                 self._has_failed = False
@@ -222,7 +243,8 @@ class KeySet:
             text = json.dumps(document, sort_keys=True, separators=(",", ":"))
             if self._take(text, 0.0):
                 with suppress(StoreAway):
-                    self._store.note_keys(self._url, text)
+                    life_s = KEYS_LIFE_S if self._are_proven else UNPROVEN_KEYS_LIFE_S
+                    self._store.note_keys(self.url, text, for_s=life_s)
         except KeysAway as away:
             self._fail(str(away))
         finally:
@@ -239,21 +261,21 @@ class KeySet:
                 return False
             self._text, self._keys = text, keys
             self.generation += 1.0
-            _log.info("The keys at %s have changed: there are %d", self._url, len(keys))
+            _log.info("The keys at %s have changed: there are %d", self.url, len(keys))
         self.is_known, self._has_failed = True, False
         self._fetched_at = monotonic() - age_s
         self._due_at = self._fetched_at + self._pace.refresh_s * random.uniform(0.8, 1)  # noqa: S311  # all would come at once
         return True
 
     def _fail(self, why: str) -> None:
-        _log.warning("The keys at %s cannot be had: %s", self._url, why)
+        _log.warning("The keys at %s cannot be had: %s", self.url, why)
         self._has_failed = True
         self._due_at = monotonic() + min(_RETRY_S, self._pace.refresh_s) * random.uniform(0.8, 1)  # noqa: S311
 
     def _take_shared(self, max_age_s: float) -> bool:
         """Take the keys that are shared, if they are younger than that and than our own."""
         try:
-            shared = self._store.find_keys(self._url)
+            shared = self._store.find_keys(self.url)
         except StoreAway:
             return False
         if shared is None or shared.age_s >= max_age_s or monotonic() - shared.age_s <= self._fetched_at:
@@ -269,4 +291,4 @@ class KeySet:
             return True
 
     def _place(self, what: str) -> str:
-        return f"keys-{what}:{self._url}"
+        return f"keys-{what}:{self.url}"

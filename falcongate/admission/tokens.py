@@ -55,8 +55,8 @@ class _Known:
 class Tokens:
     """The tokens of all issuers of one configuration. `owner` is this worker's name among all.
 
-    `fetch_with` makes what fetches keys, trusting the authorities in a file. Without issuers nothing is a
-    token here.
+    `places` are where they stand. `fetch_with` makes what fetches keys, trusting the authorities in a file.
+    Without issuers nothing is a token here.
     """
 
     kind = "token"
@@ -77,24 +77,27 @@ class Tokens:
 
         self._issuers = Issuers([made(name) for name in settings.issuers])
         self._has_issuers = bool(settings.issuers)
-        self._places = TokenPlaces(settings.tokens)
+        self.places = TokenPlaces(settings.tokens)
         self._headers = settings.tokens.headers
         self._known: Recent[bytes, _Known] = Recent(_MOST_KNOWN)
         self._refused: Recent[bytes, tuple[float, str]] = Recent(_MOST_REFUSED)
         self._revoked = Revoked(store) if settings.issuers else None
 
-    def find(self, exchange: Exchange) -> Caller | None:
-        """Whose token the request has. Raises Unauthorized, or KeysUnavailable if nobody can say now."""
+    def find(self, exchange: Exchange, *, waits: bool = True) -> Caller | None:
+        """Whose token the request has. Raises Unauthorized, or KeysUnavailable if nobody can say now.
+
+        Unless it `waits`, it is proven with keys that are known, or nobody can say.
+        """
         if not self._has_issuers:
             return None
-        text = self._places.find(exchange)
+        text = self.places.find(exchange)
         if text is None:
             return None
         # PERF: callers send a token again and again. What is kept is no secret.
         digest = sha256(text.encode("latin-1")).digest()
         known = self._known.get(digest)
         if known is None or known.generation != known.keys.generation:
-            known = self._prove(text, digest)
+            known = self._prove(text, digest, waits=waits)
             self._known[digest] = known
         caller = known.caller
         if caller.ends_at <= exchange.started:
@@ -114,7 +117,7 @@ class Tokens:
             return False
         return self._revoked.has(marks_of(caller.issuer, caller.claims))
 
-    def _prove(self, text: str, digest: bytes) -> _Known:
+    def _prove(self, text: str, digest: bytes, *, waits: bool) -> _Known:
         now = monotonic()
         until, why = self._refused.get(digest) or (0.0, "")
         if until > now:
@@ -122,28 +125,37 @@ class Tokens:
         token = read_token(text)
         issuers = self._issuers.of(token)
         try:
-            return self._prove_with(issuers, text, token)
+            return self._prove_with(issuers, text, token, waits=waits)
         except _Void as void:
             self._refused[digest] = (monotonic() + _REFUSED_S, void.why)
             raise Unauthorized(void.why) from None
 
-    def _prove_with(self, issuers: Iterator[Issuer], text: str, token: Unproven) -> _Known:
+    def _prove_with(self, issuers: Iterator[Issuer], text: str, token: Unproven, *, waits: bool) -> _Known:
         """Let one issuer after the other try. Raises as `find`, and _Void for what no new key can help."""
         refusal: Unauthorized | KeysUnavailable | None = None
+        void: _Void | None = None
         for issuer in issuers:
             try:
-                known = self._prove_by(issuer, text, token)
+                known = self._prove_by(issuer, text, token, waits=waits)
             except (Unauthorized, KeysUnavailable) as refused:
                 # That nobody can say outweighs that one says no.
                 refusal = refusal if isinstance(refusal, KeysUnavailable) else refused
                 continue
+            except _Void as refused:
+                # Another may sign with the same keys and ask for other claims.
+                void = void or refused
+                continue
             if known is not None:
                 return known
+        if void is not None and refusal is None:
+            raise void
+        if void is not None and not isinstance(refusal, KeysUnavailable):
+            raise Unauthorized(void.why)
         raise refusal or _Void("its signature is not valid")
 
-    def _prove_by(self, issuer: Issuer, text: str, token: Unproven) -> _Known | None:
+    def _prove_by(self, issuer: Issuer, text: str, token: Unproven, *, waits: bool) -> _Known | None:
         """None if it is not signed with a key of this issuer's that it names."""
-        keys = issuer.keys_for(token.claims)
+        keys = issuer.keys_for(token.claims, waits=waits)
         was_tried = False
         while True:
             generation = keys.generation
@@ -156,11 +168,14 @@ class Tokens:
                 except Unauthorized as refused:
                     # It is this issuer's, and no other key will make it say something else.
                     raise _Void(refused.why) from None
+                issuer.keep(keys)
                 known = _Known(self._caller(issuer, claims), keys, marks_of(issuer.name, claims))
                 known.generation = generation
                 return known
             if was_tried and token.key_id is not None:
                 return None
+            if not waits:
+                raise KeysUnavailable
             if not keys.look(token.key_id):
                 break
         if was_tried:

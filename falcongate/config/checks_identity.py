@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ _NOT_TOLD: Final = frozenset((
     "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
 ))
 # fmt: on
+_PLAIN_HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 _LEAST_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
@@ -38,6 +40,10 @@ def in_identity(settings: GatewaySettings, *, in_authorities: Check) -> Iterator
     for header in settings.tokens.headers:
         if header.lower() in _NOT_TOLD:
             yield Mistake(("tokens", "headers", header), "is for something else; choose another header")
+        if not _PLAIN_HEADER.fullmatch(header):
+            # SECURITY: services read X_User_ID as X-User-ID, so callers could say one under the other's name.
+            remedy = "must have letters, digits and hyphens only, as services take other signs for hyphens"
+            yield Mistake(("tokens", "headers", header), remedy)
         if told[header.lower()] != header:
             remedy = f"is the same header as {told[header.lower()]}; remove one"
             yield Mistake(("tokens", "headers", header), remedy)

@@ -134,7 +134,8 @@ class TokenSettings(Settings):
 
     query: Annotated[Annotated[str, AfterValidator(_query_name)] | None, EmptyIsUnset] = None
     """Query parameter that may hold it, of WebSockets and Socket.IO only, whose browser clients can set no
-    header. It is taken out of the query and sent on as `Authorization: Bearer`. Unset: none."""
+    header. It is taken out of the query, and sent on as `Authorization: Bearer` if no other credential
+    counts. Unset: none."""
 
     max_bytes: Annotated[int, Field(ge=256, le=65_536), NotBoolean] = 8_192
     """Longest token that is looked at; a longer one is refused unread."""

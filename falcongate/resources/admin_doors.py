@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
     import falcon
 
-    from falcongate.admission.access import Credentials
     from falcongate.admission.breaker import Breakers
     from falcongate.admission.limits import Limits
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.live import Live
-    from falcongate.resources.operators import Note
+    from falcongate.resources.operators import Note, ProvenTokens
     from falcongate.state.store import SharedState
 
 
@@ -41,7 +40,7 @@ class AdminDoors:
         listeners: Listeners,
         proven_address: Callable[[Exchange], str],
         limits: Limits,
-        tokens: Credentials | None = None,
+        tokens: ProvenTokens | None = None,
         note: Note = log_note,
     ) -> None:
         self._settings = settings.admin

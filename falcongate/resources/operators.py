@@ -16,9 +16,8 @@ from falcongate.state.audit import Change, audit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from falcongate.admission.access import Credentials
     from falcongate.config.admin import AdminSettings
-    from falcongate.exchange import Exchange
+    from falcongate.exchange import Caller, Exchange
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.operator_sessions import OperatorSessions
     from falcongate.state.audit import AuditLog
@@ -56,6 +55,17 @@ class AuditNote:
             audit(self._audit, Change(who, where, what, "administration", why))
 
 
+class ProvenTokens(Protocol):
+    """The tokens of issuers."""
+
+    def find(self, exchange: Exchange, *, waits: bool = True) -> Caller | None:
+        """Whose token it is, None without one. Raises Unauthorized, or KeysUnavailable if nobody can say.
+
+        Unless it `waits` for keys, that is so of tokens whose keys are not known.
+        """
+        ...
+
+
 class _Right(NamedTuple):
     """To look, or to change: from where, by which setting, and which pages may by their user's session.
 
@@ -72,7 +82,7 @@ class Operators:
     """Decides by, in this order: a bearer token, a session, the address.
 
     `proven_address` is the address that rights may hang on, "" for whoever comes from outside. `tokens`
-    knows the tokens of issuers. Does not wait, but for the keys of an issuer.
+    knows the tokens of issuers. Waits for nothing but the keys of an issuer.
     """
 
     def __init__(
@@ -83,7 +93,7 @@ class Operators:
         listeners: Listeners,
         proven_address: Callable[[Exchange], str],
         sessions: OperatorSessions | None = None,
-        tokens: Credentials | None = None,
+        tokens: ProvenTokens | None = None,
         note: Note = log_note,
         own_url: str = "",
     ) -> None:
@@ -122,17 +132,20 @@ class Operators:
             raise
 
     def may_read(self, exchange: Exchange) -> bool:
-        """Whether the request may see what is for operators, and came in where that answers."""
+        """Whether the request may see what is for operators, and came in where that answers.
+
+        Does not wait.
+        """
         if not self._listeners.serves_operators(exchange.environ):
             return False
         try:
-            self.identify_reader(exchange)
+            self._identify(exchange, self._reading, waits=False)
         except (Forbidden, NotPermitted, Unauthorized, KeysUnavailable):
             return False
         return True
 
-    def _identify(self, exchange: Exchange, right: _Right) -> str:
-        by_credential = self._of_bearer(exchange)
+    def _identify(self, exchange: Exchange, right: _Right, *, waits: bool = True) -> str:
+        by_credential = self._of_bearer(exchange, waits=waits)
         if by_credential:
             return by_credential
         if self._sessions is not None and (session := self._sessions.find(exchange.environ)):
@@ -146,7 +159,7 @@ class Operators:
             raise self._refusal(right.setting, is_listed=is_listed, address=address)
         return f"operator@{address}"
 
-    def _of_bearer(self, exchange: Exchange) -> str:
+    def _of_bearer(self, exchange: Exchange, *, waits: bool) -> str:
         """Whose the bearer token is; "" without one. One that is not valid is no better than none."""
         said = exchange.environ.get("HTTP_AUTHORIZATION", "")
         if said[: len(_BEARER)].lower() != _BEARER:
@@ -154,7 +167,7 @@ class Operators:
         given = said[len(_BEARER) :].strip().encode("latin-1", "replace")
         if self._token is not None and compare_digest(given, self._token):
             return f"token@{exchange.caller_address or 'unix'}"
-        caller = self._tokens.find(exchange) if self._tokens is not None else None
+        caller = self._tokens.find(exchange, waits=waits) if self._tokens is not None else None
         if caller is None or caller.kind != "token" or caller.issuer != self._settings.token_issuer:
             raise Unauthorized("it is not for administration")
         if not has_scopes(caller, (self._settings.token_scope,)):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from falcongate.admission.breaker import Breakers
     from falcongate.admission.concurrency import Rooms
     from falcongate.admission.limits import Limits
+    from falcongate.admission.token_places import TokenPlaces
     from falcongate.exchange import Exchange
     from falcongate.resources.socket_io import SocketIo
     from falcongate.resources.websocket import Handshakes
@@ -34,6 +35,7 @@ class Proxy:
         routes: RouteTable,
         forwarder: Forwarder,
         *,
+        token_places: TokenPlaces,
         access: Access,
         socket_io: SocketIo,
         handshakes: Handshakes,
@@ -42,6 +44,7 @@ class Proxy:
         rooms: Rooms,
     ) -> None:
         self._routes = routes
+        self._token_places = token_places
         self._access = access
         self._socket_io = socket_io
         self._handshakes = handshakes
@@ -63,7 +66,9 @@ class Proxy:
     def send(self, exchange: Exchange, match: Match, resp: falcon.Response, *, accept: bytes) -> None:
         """The rest of the way; `accept` is what agrees to a WebSocket, if one is asked for."""
         # 4. admission: who asks, and whether that may pass. What asks nobody comes first.
+        self._token_places.take_from_query(exchange)
         self._access.admit(exchange)
+        self._token_places.send_on(exchange)
         self._breakers.admit(exchange)
         receipt = self._limits.admit(exchange)
         try:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from falcongate.denials import OriginNotAllowed
 from falcongate.exchange import EXCHANGE
 from falcongate.refusals import MalformedRequest, NoRoute, UnsupportedCoding, UpgradeRequired
-from falcongate.wire.websocket import accept_of, is_key
+from falcongate.wire.websocket import accept_of, asks_for_websocket, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +39,7 @@ class Handshakes:
         Raises MalformedRequest, UpgradeRequired, OriginNotAllowed and UnsupportedCoding.
         """
         environ = exchange.environ
-        if (
-            exchange.method != "GET"
-            or environ["SERVER_PROTOCOL"] != "HTTP/1.1"
-            or not _has_token(environ.get("HTTP_UPGRADE", ""), "websocket")
-            or not _has_token(environ.get("HTTP_CONNECTION", ""), "upgrade")
-        ):
+        if not asks_for_websocket(environ):
             return b""
         if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
             raise MalformedRequest("An upgrade to WebSocket has no body.")
@@ -102,7 +97,3 @@ class WebSocketRoute:
             "request_id": exchange.request_id,
             "status": "routed",
         }
-
-
-def _has_token(value: str, token: str) -> bool:
-    return any(part.strip().lower() == token for part in value.split(","))

@@ -245,9 +245,12 @@ class MemoryState:
         with suppress(StoreAway):
             on_gap()
 
-    def note_keys(self, url: str, text: str) -> None:
+    def note_keys(self, url: str, text: str, *, for_s: int, age_s: float = 0) -> None:
         """As `TokenStore` says."""
-        self._ask(lambda: self._tokens.note_keys(url, text, self._clock()))
+        for_ms, age_ms = for_s * 1000, whole_ms(age_s)
+        self._ask(
+            lambda: self._tokens.note_keys(url, text, for_ms=for_ms, age_ms=age_ms, now_ms=self._clock())
+        )
 
     def find_keys(self, url: str) -> KeyDocument | None:
         """As `TokenStore` says."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from falcongate.state.keys import REVOCATIONS, REVOKED, key_set_key
 from falcongate.state.redis_call import Script
 from falcongate.state.store import whole_ms
-from falcongate.state.tokens import KEYS_LIFE_S, MOST_REVOKED, KeyDocument, Revocation
+from falcongate.state.tokens import MOST_REVOKED, KeyDocument, Revocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,9 +48,9 @@ class RedisTokens:
         """As `TokenStore` says."""
         self._line.subscribe(REVOCATIONS, lambda told: on_news(_revocation(told)), on_subscribed=on_gap)
 
-    def note_keys(self, url: str, text: str) -> None:
+    def note_keys(self, url: str, text: str, *, for_s: int, age_s: float = 0) -> None:
         """As `TokenStore` says."""
-        self._line.call(_NOTE, [key_set_key(url)], [text, KEYS_LIFE_S])
+        self._line.call(_NOTE, [key_set_key(url)], [text, for_s, whole_ms(age_s)])
 
     def find_keys(self, url: str) -> KeyDocument | None:
         """As `TokenStore` says."""

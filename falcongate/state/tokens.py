@@ -13,6 +13,11 @@ MOST_REVOKED: Final = 10_000
 KEYS_LIFE_S: Final = 7 * 24 * 3600
 """For how long published keys are remembered that nobody has fetched again."""
 
+UNPROVEN_KEYS_LIFE_S: Final = 60
+"""The same of keys with which nobody has proven a token yet: whose they are, anybody can make up."""
+
+_NO_KEYS: Final = ("", 0, 0)
+
 
 class Revocation(NamedTuple):
     """What is not valid any more, as it was at `now_s`. Times are Unix seconds of the store's clock.
@@ -64,8 +69,11 @@ class TokenStore(Protocol):
         """
         ...
 
-    def note_keys(self, url: str, text: str) -> None:
-        """Remember what was just fetched from an issuer."""
+    def note_keys(self, url: str, text: str, *, for_s: int, age_s: float = 0) -> None:
+        """Remember for that long what was fetched from an issuer so many seconds ago.
+
+        What was fetched later stays; what is remembered for longer already remains so.
+        """
         ...
 
     def find_keys(self, url: str) -> KeyDocument | None:
@@ -79,7 +87,7 @@ class MemoryTokens:
     def __init__(self) -> None:
         self._revoked: dict[str, Revocation] = {}
         self._listeners: list[Callable[[Revocation], None]] = []
-        self._keys: dict[str, tuple[str, int]] = {}
+        self._keys: dict[str, tuple[str, int, int]] = {}
 
     def revoke(self, asked: Revocation, now_ms: int) -> Revocation | None:
         """`ends_s` of what is asked are the seconds that it lasts."""
@@ -112,15 +120,21 @@ class MemoryTokens:
         """Tell it each from now on."""
         self._listeners.append(listener)
 
-    def note_keys(self, url: str, text: str, now_ms: int) -> None:
-        """Remember them."""
-        self._keys[url] = (text, now_ms)
+    def note_keys(self, url: str, text: str, *, for_ms: int, age_ms: int, now_ms: int) -> None:
+        """Remember them, unless what is known was fetched later."""
+        known, at_ms, ends_ms = self._kept(url, now_ms)
+        if now_ms - age_ms >= at_ms:
+            known, at_ms = text, now_ms - age_ms
+        self._keys[url] = (known, at_ms, max(ends_ms, now_ms + for_ms))
 
     def find_keys(self, url: str, now_ms: int) -> KeyDocument | None:
         """What was noted."""
-        text, at_ms = self._keys.get(url, ("", 0))
-        age_s = (now_ms - at_ms) / 1000
-        return KeyDocument(text, age_s) if text and age_s < KEYS_LIFE_S else None
+        text, at_ms, _ = self._kept(url, now_ms)
+        return KeyDocument(text, (now_ms - at_ms) / 1000) if text else None
+
+    def _kept(self, url: str, now_ms: int) -> tuple[str, int, int]:
+        kept = self._keys.get(url, _NO_KEYS)
+        return kept if kept[2] > now_ms else _NO_KEYS
 
     def _forget(self, now_ms: int) -> None:
         self._revoked = {name: one for name, one in self._revoked.items() if one.ends_s > now_ms / 1000}

@@ -14,6 +14,7 @@ from falcongate.wire.fields import HOP_BY_HOP, Field, connection_tokens
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.routing.table import Route
 
@@ -89,6 +90,13 @@ class _Kinds(dict[bytes, int]):
         if len(self) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_LENGTH:
             self[name] = kind
         return kind
+
+
+def hidden_cookies(settings: GatewaySettings) -> tuple[str, ...]:
+    """Cookies that services do not get on public paths: those with credentials, that of tokens too."""
+    of_tokens = settings.tokens.cookie
+    others = (of_tokens,) if of_tokens and of_tokens not in settings.credential_cookies else ()
+    return (*settings.credential_cookies, *others)
 
 
 def without_cookies(value: bytes, names: frozenset[bytes]) -> bytes:

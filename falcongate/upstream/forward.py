@@ -9,7 +9,7 @@ from falcongate.config.admin import OWN_COOKIES
 from falcongate.errors import BROKE_OFF, AttemptFailure
 from falcongate.refusals import SessionUnknown
 from falcongate.upstream.attempt import Attempt
-from falcongate.upstream.fields import ServiceFields
+from falcongate.upstream.fields import ServiceFields, hidden_cookies
 from falcongate.upstream.pipes import Pipes
 from falcongate.upstream.rewrite import rewritten_target
 from falcongate.upstream.targets import Target, Targets
@@ -36,7 +36,7 @@ class Forwarder:
         self._tunnels = tunnels
         self.targets = {name: Targets(service) for name, service in settings.services.items()}
         self._fields = ServiceFields(
-            credential_cookies=settings.credential_cookies,
+            credential_cookies=hidden_cookies(settings),
             told=settings.tokens.headers,
             own_cookies=OWN_COOKIES if settings.admin.sign_in.issuer else (),
         )

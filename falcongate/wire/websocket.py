@@ -10,7 +10,10 @@ import hashlib
 import os
 import re
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GOING_AWAY: Final = 1001
 NO_STATUS: Final = 1005
@@ -29,6 +32,16 @@ PING: Final = b"\x89\x00"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _CLOSE: Final = 8
+
+
+def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
+    """Whether a request, as WSGI has it, is an opening handshake (RFC 6455, 4.2.1), good or not."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        and _has_token(environ.get("HTTP_UPGRADE", ""), "websocket")
+        and _has_token(environ.get("HTTP_CONNECTION", ""), "upgrade")
+    )
 
 
 def is_key(text: str) -> bool:
@@ -50,6 +63,10 @@ def close_frame(code: int, reason: str = "", *, is_masked: bool) -> bytes:
     mask = os.urandom(4)
     masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
     return bytes((0x88, 0x80 | len(payload))) + mask + masked
+
+
+def _has_token(value: str, token: str) -> bool:
+    return any(part.strip().lower() == token for part in value.split(","))
 
 
 class FrameFollower:

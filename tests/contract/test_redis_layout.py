@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import threading
 from collections import Counter
@@ -208,6 +209,17 @@ def test_what_was_reserved_is_given_back_if_the_next_server_is_away() -> None:
         assert opened.state.charge([Charge(WINDOW, "a", 3)]).admitted
 
 
+def test_published_keys_live_for_as_long_as_anybody_has_wished(opened: Opened) -> None:
+    for url, lives_s in (("http://short", [60]), ("http://long", [600, 60]), ("http://proven", [60, 600])):
+        for life_s in lives_s:
+            opened.state.note_keys(url, "{}", for_s=life_s)
+
+    lives = [
+        math.ceil(lifetime_s(opened, key_set_key(f"http://{name}"))) for name in ("short", "long", "proven")
+    ]
+    assert lives == [60, 600, 600]
+
+
 def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
     with stores.fake(is_cluster=True) as opened:  # whose line refuses others
         names = ["hr", "lms", "}", "{x}", "hr@[::1]:80"]
@@ -219,7 +231,7 @@ def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
             opened.state.revoke_key(name, why="")
             opened.state.note_change(Change("", "", "", name))
             opened.state.revoke(f"jti:{name}", for_s=60, by="", why="")
-            opened.state.note_keys(name, "{}")
+            opened.state.note_keys(name, "{}", for_s=60)
         assert {key.id for key in opened.state.list_keys()} == set(names)
         assert len(opened.state.revocations()) == 5
         assert opened.state.restore("jti:}")
@@ -265,7 +277,7 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.revoke_key("0123456789ab", why="")
     opened.state.note_change(Change("", "", "", ""))
     opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
-    opened.state.note_keys("http://auth/jwks", "{}")
+    opened.state.note_keys("http://auth/jwks", "{}", for_s=60)
     page = (DOCS / "redis.md").read_text("utf-8")
     channels = {TRANSITIONS, API_KEY_CHANGES, REVOCATIONS}
     kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | channels

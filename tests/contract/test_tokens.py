@@ -85,18 +85,25 @@ def test_there_are_at_most_so_many_and_those_that_ended_make_room(
 
 def test_keys_are_found_as_they_were_noted_last(opened: Opened) -> None:
     assert opened.state.find_keys(URL) is None
-    opened.state.note_keys(URL, '{"keys": []}')
-    opened.state.note_keys(URL, '{"keys": [1]}')
+    opened.state.note_keys(URL, '{"keys": []}', for_s=60)
+    opened.state.note_keys(URL, '{"keys": [1]}', for_s=60)
     opened.clock.move(12.5)
 
     assert opened.state.find_keys(URL) == ('{"keys": [1]}', 12.5)
     assert opened.state.find_keys(URL + "x" * 1_000) is None
 
 
+def test_keys_that_were_fetched_earlier_do_not_replace_later_ones(opened: Opened) -> None:
+    opened.state.note_keys(URL, "new", for_s=60, age_s=1)
+    opened.state.note_keys(URL, "old", for_s=60, age_s=2.5)
+
+    assert opened.state.find_keys(URL) == ("new", 1)
+
+
 def test_keys_of_addresses_that_tokens_have_chosen_lie_apart(opened: Opened) -> None:
     urls = ["http://a/{x}", "http://a/x}", "http://a/\n", "http://a/" + "x" * 500, "http://a/" + "x" * 501]
     for url in urls:
-        opened.state.note_keys(url, url)
+        opened.state.note_keys(url, url, for_s=60)
 
     assert [opened.state.find_keys(url) for url in urls] == [(url, 0) for url in urls]
     assert KEYS_LIFE_S >= 86_400

@@ -48,14 +48,14 @@ def site(issuer: IssuerServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         budget_ms=2_000,
         issuers={"auth": issuer.settings()},
         tokens={
-            "cookie": "access_token",
+            "cookie": "jwt",
             "query": "token",
             "headers": {"X-User-ID": "sub", "X-Tenant-ID": "tenant_id"},
         },
         access=access,
         limits={"each": {"rate": "2/h", "key": ["claim:sub"], "services": ["counted"]}},
         public_paths=["/api/required/public/**"],
-        services={**{name: {} for name in PLAIN}, "messaging": {"paths": ["/socket.io"]}},
+        services={**{name: {} for name in PLAIN}, "messaging": {"paths": ["/socket.io"], "websocket": True}},
     )
     with ended(server), hosts(tmp_path_factory.mktemp("hosts"), plan) as (site,):
         yield site
@@ -159,10 +159,14 @@ def test_a_token_that_lacks_a_scope_or_a_claim_is_not_enough(site: Site) -> None
 
 
 def test_on_public_paths_nobody_is_asked(site: Site) -> None:
-    answer = ask(site, "/api/required/public/x", [("Authorization", "Bearer rubbish"), ("X-User-ID", "root")])
+    answer = ask(
+        site,
+        "/api/required/public/x",
+        [("Authorization", "Bearer rubbish"), ("X-User-ID", "root"), ("Cookie", "jwt=a; x=y")],
+    )
     echo = echoed(answer)
 
-    assert (echo.get("Authorization"), echo.get("X-User-ID")) == (None, None)
+    assert (echo.get("Authorization"), echo.get("X-User-ID"), echo.get("Cookie")) == (None, None, "x=y")
 
 
 def test_a_subject_is_counted_wherever_it_comes_from(site: Site) -> None:
@@ -174,7 +178,7 @@ def test_a_subject_is_counted_wherever_it_comes_from(site: Site) -> None:
 
 
 def test_a_cookie_may_hold_the_token(site: Site) -> None:
-    cookie = ("Cookie", f"theme=dark; access_token={KEY.sign(claims('joan'))}")
+    cookie = ("Cookie", f"theme=dark; jwt={KEY.sign(claims('joan'))}")
 
     assert echoed(sending(site, "required", "", cookie)).get("X-User-ID") == "joan"
     both = sending(site, "required", KEY.sign(claims("jane")), cookie)
@@ -191,6 +195,11 @@ def test_the_query_of_socket_io_may_hold_it_and_no_other(site: Site) -> None:
     assert echo.get("Authorization") == f"Bearer {token}"
     assert echo.get("X-User-ID") == "jill"
     assert ask(site, f"/api/required/x?token={token}").status == 401
+    beside = echoed(
+        ask(site, f"/socket.io/?EIO=4&token={token}", [("Cookie", f"jwt={KEY.sign(claims('joan'))}")])
+    )
+    assert (beside.target, beside.get("Authorization")) == ("/socket.io/?EIO=4", None)
+    assert beside.get("X-User-ID") == "joan"
     line = site.gateway.logged(echo.get("X-Request-ID") or "")
     assert token not in str(line)
     assert token not in site.gateway.stdout() + site.gateway.stderr()

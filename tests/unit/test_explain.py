@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from falcongate.config.identity import TokenSettings
 from falcongate.config.settings import GatewaySettings
 from falcongate.explain import explain
 
@@ -37,6 +38,25 @@ def test_all_rules_that_apply_are_told() -> None:
         "staff: identity required, by token, of ours, with scope read, with role = admin or owner",
     ]
     assert access("/api/lms/x") == []
+
+
+def test_of_a_websocket_is_told_who_may_open_it() -> None:
+    assert access("/ws/hr/room") == [
+        "office: from 10.0.0.0/8, not from 10.9.0.0/16",
+        "keys: identity required, by api_key; only watched",
+    ]
+    told = dict(explain(SETTINGS, "GET", b"/ws/lms"))
+    assert told["answered by"] == "the gateway itself"
+    assert told["upgraded"] == "a WebSocket to lms"
+    assert told["limit"] == "none applies"
+    assert "upgraded" not in dict(explain(SETTINGS, "GET", b"/ws/nobody"))
+
+
+def test_the_cookie_of_tokens_is_removed_on_public_paths() -> None:
+    settings = SETTINGS.model_copy(update={"tokens": TokenSettings(cookie="jwt")})
+
+    told = dict(explain(settings, "GET", b"/api/hr/public/x"))["public"]
+    assert told == "yes; removed: Authorization, cookies access_token, refresh_token, sessionid, jwt"
 
 
 def test_on_public_paths_nobody_is_asked_who_it_is() -> None:

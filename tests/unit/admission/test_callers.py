@@ -33,16 +33,30 @@ def test_addresses_are_counted_as_those_who_have_them(address: str, key: str) ->
         (["route"], "/api/hr"),
         (["global"], "all"),
         (["header:X-Tenant"], "header:X-Tenant:acme%40corp"),
-        (["claim:sub"], "claim:sub:u%2F7"),
-        (["claim:level"], "claim:level:3"),
+        (["claim:sub"], "claim:main:sub:u%2F7"),
+        (["claim:level"], "claim:main:level:3"),
         (["service", "caller_address"], "hr@192.0.2.1"),
     ],
 )
 def test_each_part_of_a_key_is_read_from_the_request(key: list[str], caller: str) -> None:
     exchange = make_exchange("X-Tenant: acme@corp")
     exchange.route_match = make_match(make_route("hr"))
-    exchange.caller = Caller("token", "u/7", claims={"sub": "u/7", "level": 3})
+    exchange.caller = Caller("token", "u/7", "main", claims={"sub": "u/7", "level": 3})
     assert reader_of(key)(exchange) == caller
+
+
+def test_what_two_issuers_call_the_same_is_not_counted_together() -> None:
+    by_subject, keys = reader_of(["claim:sub"]), set()
+    for caller in (
+        Caller("token", "jane", "ours", claims={"sub": "jane"}),
+        Caller("token", "jane", "theirs", claims={"sub": "jane"}),
+        Caller("certificate", "jane", claims={"sub": "jane"}),
+    ):
+        exchange = make_exchange()
+        exchange.caller = caller
+        keys.add(by_subject(exchange))
+
+    assert keys == {"claim:ours:sub:jane", "claim:theirs:sub:jane", "claim::sub:jane"}
 
 
 @pytest.mark.parametrize("key", ["header:X-Tenant", "api_key", "claim:sub", "claim:roles"])

@@ -9,7 +9,7 @@ import pytest
 from gevent.event import Event
 
 from falcongate.admission import key_sets
-from falcongate.admission.key_sets import KeySet, Pace
+from falcongate.admission.key_sets import KeysAway, KeySet, Pace
 from falcongate.refusals import KeysUnavailable
 from falcongate.state.memory_store import Fault, MemoryState
 from tests.support.tokens import Signer
@@ -32,7 +32,8 @@ class Workers:
         """Another worker, which knows no keys yet."""
         self._count += 1
         pace = Pace(refresh_s=300, cooldown_s=30)
-        return KeySet(URL, self.published.fetch, self.store, pace=pace, owner=f"w{self._count}")
+        owner = f"w{self._count}"
+        return KeySet(URL, self.published.fetch, self.store, pace=pace, owner=owner, are_proven=True)
 
     def refresh(self, *workers: KeySet) -> None:
         """What each of them does once a second."""
@@ -148,6 +149,32 @@ def test_a_new_key_is_looked_for_once_for_all_workers(workers: Workers) -> None:
     assert one.look("k2")
     assert other.look("k2")
     assert [knows(worker, SECOND) for worker in (one, other)] == [True, True]
+    assert len(workers.published.asked) == 2
+
+
+def test_who_has_waited_for_an_issuer_in_vain_does_not_ask_it_again(workers: Workers) -> None:
+    keys = workers.start()
+    keys.load()
+    workers.now_s += 1
+    is_asked, gives_up = Event(), Event()
+
+    def stall(url: str) -> Mapping[str, object] | None:
+        workers.published.asked.append(url)
+        is_asked.set()
+        gives_up.wait()
+        raise KeysAway("it has stalled")
+
+    keys._fetch = stall  # noqa: SLF001 - the answer is what is changed
+    first = gevent.spawn(keys.look, "k2")
+    is_asked.wait()
+    workers.now_s += 5
+    second = gevent.spawn(keys.look, "k3")
+    gevent.idle()
+    gives_up.set()
+    gevent.joinall([first, second])
+
+    assert isinstance(first.exception, KeysUnavailable)
+    assert isinstance(second.exception, KeysUnavailable)
     assert len(workers.published.asked) == 2
 
 

@@ -64,7 +64,7 @@ def test_a_shared_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     # The key of the example is of any bytes; in a file it would be text.
     tokens = make_tokens(issuer={"algorithms": "HS256", "jwks_url": None, "secret": "x" * 32})
     (issuer,) = tokens._issuers._all  # noqa: SLF001 - see above
-    keys = issuer.keys_for({})
+    keys = issuer.keys_for({}, waits=True)
     (key,) = keys.candidates("HS256", None)
     monkeypatch.setattr(keys, "_keys", (key._replace(key=urlsafe_b64decode(SECRET + "==")),))
 

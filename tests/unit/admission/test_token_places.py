@@ -7,8 +7,8 @@ import pytest
 from falcongate.admission.token_places import TokenPlaces
 from falcongate.config.identity import TokenSettings
 from falcongate.denials import Unauthorized
-from falcongate.exchange import Exchange
-from tests.unit.making import make_exchange
+from falcongate.exchange import Caller, Exchange
+from tests.unit.making import make_exchange, make_match, make_route
 
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade")
 
@@ -17,10 +17,23 @@ def places(**settings: object) -> TokenPlaces:
     return TokenPlaces(TokenSettings.model_validate({"cookie": "access_token", "query": "token", **settings}))
 
 
-def asking(target: str, *lines: str) -> Exchange:
-    exchange = make_exchange(*lines)
+def asking(
+    target: str, *lines: str, is_public: bool = False, websocket: bool = True, method: str = "GET"
+) -> Exchange:
+    exchange = make_exchange(*lines, method=method, SERVER_PROTOCOL="HTTP/1.1")
     exchange.target = target.encode()
+    exchange.route_match = make_match(make_route(websocket=websocket), is_public=is_public)
     return exchange
+
+
+def passing(exchange: Exchange, caller: Caller | None = None, **settings: object) -> str | None:
+    """The token of a request, which goes on to its service as that of a caller."""
+    named = places(**settings)
+    named.take_from_query(exchange)
+    found = named.find(exchange)
+    exchange.caller = caller
+    named.send_on(exchange)
+    return found
 
 
 def sent_on(exchange: Exchange) -> list[bytes]:
@@ -83,35 +96,84 @@ def test_what_is_too_long_is_not_looked_at(place: str) -> None:
         ("/ws?token", "/ws", None),
         ("/ws?tokens=a&xtoken=b&Token=c", "/ws?tokens=a&xtoken=b&Token=c", None),
         ("/ws?x=token=a", "/ws?x=token=a", None),
+        # A semicolon separates nothing (WHATWG URL, 5.1).
+        ("/ws?x=1;token=a", "/ws?x=1;token=a", None),
+        ("/ws?token=a.b.c;x=1", "/ws", "a.b.c;x=1"),
         ("/ws", "/ws", None),
     ],
 )
 def test_a_token_in_the_query_of_a_websocket_is_taken_out(target: str, left: str, token: str | None) -> None:
     exchange = asking(target, *UPGRADE)
 
-    assert places().find(exchange) == token
+    assert passing(exchange) == token
     assert exchange.target == left.encode()
-    assert sent_on(exchange) == ([f"Authorization: Bearer {token}".encode()] if token else [])
+    is_sendable = token is not None and ";" not in token
+    assert sent_on(exchange) == ([f"Authorization: Bearer {token}".encode()] if is_sendable else [])
 
 
-def test_socket_io_may_have_it_in_its_query_and_other_requests_may_not() -> None:
-    polling, plain = asking("/socket.io/?EIO=4&token=a.b.c"), asking("/x?token=a.b.c")
+@pytest.mark.parametrize("target", ["/socket.io/?EIO=4&token=a.b.c", "/x?%45IO=4&%74oken=a.b.c"])
+def test_socket_io_may_have_it_in_its_query(target: str) -> None:
+    exchange = asking(target)
 
-    assert (places().find(polling), polling.target) == ("a.b.c", b"/socket.io/?EIO=4")
-    assert (places().find(plain), plain.target) == (None, b"/x?token=a.b.c")
+    assert passing(exchange) == "a.b.c"
+    assert exchange.target == target.encode().rpartition(b"&")[0]
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        asking("/x?token=a.b.c"),
+        asking("/x?token=a.b.c", "Upgrade: foo", "Connection: upgrade"),
+        asking("/x?token=a.b.c", "Upgrade: websocket"),
+        asking("/x?token=a.b.c", *UPGRADE, method="POST"),
+        asking("/x?token=a.b.c&EIO=4", websocket=False),
+        asking("/x?token=a.b.c&x=EIO=4"),
+    ],
+)
+def test_in_the_query_of_all_else_it_is_no_token(exchange: Exchange) -> None:
+    before = exchange.target
+
+    assert passing(exchange) is None
+    assert exchange.target == before
+    assert sent_on(exchange) == []
+
+
+def test_on_public_paths_it_goes_nowhere() -> None:
+    exchange = asking("/ws?token=a.b.c&x=1", *UPGRADE, is_public=True)
+
+    assert passing(exchange) is None
+    assert exchange.target == b"/ws?x=1"
+    assert sent_on(exchange) == []
+
+
+@pytest.mark.parametrize("line", ["Authorization: Bearer a.b.c", "Cookie: x=y; access_token=a.b.c"])
+def test_one_in_the_query_goes_nowhere_beside_one_in_another_place(line: str) -> None:
+    exchange = asking("/socket.io/?EIO=4&token=evil", line)
+
+    assert passing(exchange) == "a.b.c"
+    assert exchange.target == b"/socket.io/?EIO=4"
+    assert b"evil" not in b"".join(sent_on(exchange))
+
+
+def test_one_in_the_query_goes_nowhere_beside_another_credential_that_is_proven() -> None:
+    exchange = asking("/ws?token=evil", *UPGRADE)
+
+    passing(exchange, Caller("certificate", "jane"))
+
+    assert sent_on(exchange) == []
 
 
 def test_without_the_setting_the_query_is_the_services() -> None:
     exchange = asking("/ws?token=a.b.c", *UPGRADE)
 
-    assert places(query=None).find(exchange) is None
+    assert passing(exchange, query=None) is None
     assert exchange.target == b"/ws?token=a.b.c"
 
 
 def test_an_authorization_of_the_callers_own_stays_as_it_is() -> None:
     exchange = asking("/ws?token=a.b.c", *UPGRADE, "Authorization: Basic eDp5")
 
-    assert places(cookie=None).find(exchange) == "a.b.c"
+    assert passing(exchange, cookie=None) == "a.b.c"
     assert sent_on(exchange) == [b"Authorization: Basic eDp5"]
 
 
@@ -119,7 +181,7 @@ def test_an_authorization_of_the_callers_own_stays_as_it_is() -> None:
 def test_what_could_not_stand_in_a_header_is_not_sent_on(value: str) -> None:
     exchange = asking(f"/ws?token={value}", *UPGRADE)
 
-    assert places().find(exchange) is not None
+    assert passing(exchange) is not None
     assert exchange.target == b"/ws"
     assert sent_on(exchange) == []
 
@@ -127,6 +189,6 @@ def test_what_could_not_stand_in_a_header_is_not_sent_on(value: str) -> None:
 def test_the_next_request_on_the_connection_has_no_token_of_this_one() -> None:
     exchange = asking("/ws?token=a.b.c", *UPGRADE)
     block = exchange.block
-    places().find(exchange)
+    passing(exchange)
 
     assert not [field for field in block.fields if field.name == b"authorization"]

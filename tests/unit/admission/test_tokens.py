@@ -7,32 +7,16 @@ from time import monotonic
 import pytest
 
 from falcongate.admission import tokens as tokens_module
-from falcongate.admission.issuers import Issuer
 from falcongate.admission.tokens import Tokens
 from falcongate.denials import Unauthorized
 from falcongate.refusals import KeysUnavailable
 from falcongate.state.memory_store import Fault, MemoryState
 from tests.support.tokens import Signer, claims
-from tests.unit.admission.proving import BY_TENANT, URL, Published, bearing, make_tokens, why_not
+from tests.unit.admission.proving import URL, Published, bearing, make_tokens, why_not
 from tests.unit.making import make_exchange
 
 FIRST, SECOND = Signer("k1"), Signer("k2", number=2)
 SECRET = "a secret of more than thirty-two bytes"  # noqa: S105 - of this test
-PATTERNS = {"jwks_url": BY_TENANT, "claim_patterns": {"tenant_id": "[a-z0-9./{}-]+"}, "max_key_sets": 2}
-
-
-@pytest.fixture
-def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every token that was proven, each time."""
-    proven: list[str] = []
-    prove = Issuer.prove
-
-    def counted(self: Issuer, text: str, *rest: object) -> object:
-        proven.append(text)
-        return prove(self, text, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Issuer, "prove", counted)
-    return proven
 
 
 def test_what_is_known_of_the_caller() -> None:
@@ -192,62 +176,35 @@ def test_the_audience_and_the_claims_that_an_issuer_asks_for() -> None:
     assert why_not(tokens, FIRST.sign(claims(aud="shop"))) == "it lacks the claim jti"
 
 
-def test_tenants_have_sets_of_their_own_of_which_few_are_kept() -> None:
-    published = Published(FIRST)
-    tokens = make_tokens(published, issuer=PATTERNS)
-    of_tenants = [FIRST.sign(claims(tenant_id=f"t{number}")) for number in range(4)]
-    for token in of_tenants:
-        assert why_not(tokens, token) == ""
-
-    assert published.asked == [f"http://auth:8001/api/jwks/t{number}/" for number in range(4)]
-    (issuer,) = tokens._issuers._all  # noqa: SLF001 - how much is kept shows nowhere else
-    assert len(issuer._sets) == 2  # type: ignore[attr-defined]  # noqa: SLF001
-
-    # What is proven with a set that is not kept any more is proven anew.
-    published.signers = [SECOND]
-    assert why_not(tokens, of_tenants[3]) == ""
-    tokens_of_another_worker = make_tokens(published, issuer=PATTERNS)
-    assert why_not(tokens_of_another_worker, of_tenants[0]) == "its key is not one of its issuer's"
-
-
-@pytest.mark.parametrize(
-    "tenant", ["..", ".", "T1", "t1\n", "", None, 1.5, True, ["t1"], {"a": 1}, "x" * 257, "\u0661", "t 1"]
-)
-def test_a_tenant_that_is_not_as_it_must_be_is_not_asked_for(tenant: object) -> None:
-    published = Published(FIRST)
-    tokens = make_tokens(published, issuer=PATTERNS)
-
-    assert why_not(tokens, FIRST.sign({**claims(), "tenant_id": tenant}))
-    assert published.asked == []
-
-
-@pytest.mark.parametrize(
-    ("tenant", "path"),
-    [("a/../b", "a%2F..%2Fb"), ("{sub}", "%7Bsub%7D"), (7, "7"), ("a..b", "a..b")],
-)
-def test_a_tenant_stays_one_segment_of_the_address(tenant: object, path: str) -> None:
-    published = Published(FIRST)
-
-    assert why_not(make_tokens(published, issuer=PATTERNS), FIRST.sign(claims(tenant_id=tenant))) == ""
-    assert published.asked == [f"http://auth:8001/api/jwks/{path}/"]
-
-
-def test_made_up_tenants_do_not_flood_the_issuer() -> None:
-    published = Published(FIRST)
-    published.missing = {f"http://auth:8001/api/jwks/t{number}/" for number in range(200)}
-    tokens = make_tokens(published, issuer=PATTERNS)
-    told = []
-    for number in range(200):
-        try:
-            told.append(why_not(tokens, FIRST.sign(claims(tenant_id=f"t{number}"))))
-        except KeysUnavailable:
-            told.append("unavailable")
-
-    assert set(told) == {"its issuer has no keys for it", "unavailable"}
-    assert 20 <= len(published.asked) < 60
-
-
 def test_without_the_shared_state_tokens_are_proven_all_the_same() -> None:
     tokens = make_tokens(Published(FIRST), store=MemoryState(fault=Fault.AWAY))
 
     assert why_not(tokens, FIRST.sign(claims())) == ""
+
+
+def test_who_does_not_wait_learns_what_known_keys_prove() -> None:
+    published = Published(FIRST)
+    tokens = make_tokens(published)
+    asking = make_exchange(f"Authorization: Bearer {FIRST.sign(claims())}")
+    for sender in (FIRST, SECOND):
+        with pytest.raises(KeysUnavailable):
+            tokens.find(make_exchange(f"Authorization: Bearer {sender.sign(claims())}"), waits=False)
+    assert published.asked == []
+    bearing(tokens, FIRST.sign(claims("somebody else")))
+
+    assert tokens.find(asking, waits=False) is not None
+    with pytest.raises(KeysUnavailable):
+        tokens.find(make_exchange(f"Authorization: Bearer {SECOND.sign(claims())}"), waits=False)
+    assert published.asked == [URL]
+
+
+def test_issuers_with_the_same_keys_and_other_claims_are_all_asked() -> None:
+    common = {"issuer": "https://auth.test", "algorithms": "RS256", "jwks_url": URL}
+    issuers = {"shop": {**common, "audience": "shop"}, "admin": {**common, "audience": "admin"}}
+    tokens = make_tokens(Published(FIRST), issuers=issuers)
+
+    for_admin = bearing(tokens, FIRST.sign(claims(iss="https://auth.test", aud="admin")))
+    assert for_admin is not None
+    assert for_admin.issuer == "admin"
+    for_nobody = FIRST.sign(claims(iss="https://auth.test", aud="x"))
+    assert why_not(tokens, for_nobody) == "it is for another audience"

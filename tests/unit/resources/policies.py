@@ -7,6 +7,7 @@ from falcongate.config.settings import ServerSettings
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
 from falcongate.exchange import Caller, Exchange
 from falcongate.middleware.caller_address import TrustedProxies
+from falcongate.refusals import KeysUnavailable
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators
@@ -28,7 +29,9 @@ SESSIONS = OperatorSessions(SIGN_IN, OURS)
 class Tokens:
     """Knows the tokens of two issuers by what they say."""
 
-    def find(self, exchange: Exchange) -> Caller | None:
+    def find(self, exchange: Exchange, *, waits: bool = True) -> Caller | None:
+        if not waits:
+            raise KeysUnavailable
         issuer, _, scope = exchange.environ["HTTP_AUTHORIZATION"].partition(" ")[2].partition("/")
         if issuer == "forged":
             raise Unauthorized("its signature is wrong")

@@ -53,6 +53,14 @@ def test_a_token_of_the_named_issuer_needs_the_scope(given: str, may: str) -> No
     assert rights(operators(), f"Authorization: Bearer {given}", peer="203.0.113.1") == ""
 
 
+def test_who_asks_for_health_is_not_kept_waiting_for_the_keys_of_an_issuer() -> None:
+    policy, _ = operators(token_issuer="ours")  # noqa: S106  # a name
+    asking = make_exchange("Authorization: Bearer ours/falcongate:admin")
+
+    assert policy.identify_reader(asking)
+    assert not policy.may_read(asking)
+
+
 @pytest.mark.parametrize(
     ("lines", "may"),
     [
