@@ -24,12 +24,14 @@ def in_access(settings: GatewaySettings) -> Iterator[Mistake]:
             if name in getattr(settings, table):
                 yield Mistake(("access", name), f"{table} has one of this name: give it another", shown(name))
     asking = [rule.accept for rule in settings.access.values() if rule.identity != "off"]
-    has_claims = bool(settings.issuers) and any("token" in accept for accept in asking)
+    kinds = {kind for accept in asking for kind in accept}
+    has_certificates = "certificate" in kinds and settings.server.tls.client_certificates != "off"
+    has_claims = has_certificates or ("token" in kinds and bool(settings.issuers))
     for table in ("limits", "concurrency"):
         for name, policy in getattr(settings, table).items():
             claim = next((part for part in policy.key if part.startswith("claim:")), None)
             if claim is not None and not has_claims:
-                remedy = "has no effect: nobody has claims without issuers and a rule that asks for tokens"
+                remedy = "has no effect: no rule of access asks for tokens or certificates, which have claims"
                 yield Mistake((table, name, "key"), remedy, shown(claim))
 
 

@@ -14,11 +14,11 @@ from tests.support.wire import PATIENCE_S, Body, Ended, Head, Reader, Stalled, W
 Handler = Callable[["Conversation"], None]
 
 
-def listen(address: str = "127.0.0.1", *, backlog: int = 128) -> socket.socket:
-    """A listening socket on a free port."""
+def listen(address: str = "127.0.0.1", *, backlog: int = 128, port: int = 0) -> socket.socket:
+    """A listening socket, on a free port unless it is said. Raises OSError if somebody has that."""
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((address, 0))
+    sock.bind((address, port))
     sock.listen(backlog)
     return sock
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.callers import Answer, Caller, Fields, request_bytes
 from tests.support.processes import until
+from tests.support.redis_servers import free_port
 from tests.support.upstreams import listen
 from tests.support.world import Plan, Site, Visit, running
 
@@ -119,8 +120,7 @@ def test_the_address_behind_declared_proxies_decides(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def divided(kind: str, directory: Path) -> Iterator[tuple[Site, tuple[str, int]]]:
     """A gateway with a port for operators, and where that is."""
-    with listen() as free:
-        place: tuple[str, int] = free.getsockname()
+    place = ("127.0.0.1", free_port())
     plan = Plan(
         "divided",
         {

@@ -145,6 +145,7 @@ def test_a_worker_that_begins_while_it_is_broken_waits(tmp_path: Path, authority
         gateway = site.gateway
         gateway.allow_deaths()
         gateway.allow("was sent SIGKILL|takes no callers until its certificate can be used")
+        until(lambda: gateway.stderr().count("expires in 0 days") == 2, "both have their certificate")
         file.write_bytes(b"broken")
         gateway.signal(signal.SIGKILL, gateway.workers[0])
         until(lambda: "takes no callers until" in gateway.stderr(), "its successor waits")
