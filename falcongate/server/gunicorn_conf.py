@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _MAX_WORKERS_UNASKED: Final = 4
 _MAX_GUNICORN_REQUEST_LINE: Final = 8_190
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGQUIT, RETIRE)
 _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # Made in the master: made after the fork, each worker would be a host of its own.
 _OF_THIS_MASTER: Final = secrets.token_hex(3)
@@ -111,6 +112,7 @@ def when_ready(server: Arbiter) -> None:
     server.handle_hup = partial(  # type: ignore[method-assign]
         _reload_if_valid, server, partial(retired.replace_all, server.handle_hup)
     )
+    server.spawn_worker = partial(_spawn_deaf, server.spawn_worker)  # type: ignore[method-assign]
     # There is no hook for it, but this the master does every second.
     server.murder_workers = partial(  # type: ignore[method-assign]
         _look_after, server.murder_workers, retired
@@ -124,8 +126,9 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     do nothing here: it would not hear that it should end, and hold up the end of all.
     """
     del worker
-    for number in (signal.SIGTERM, signal.SIGQUIT, RETIRE):
+    for number in _ENDINGS:
         signal.signal(number, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
     _retired(server).forget_in_child()
     # Limits are divided among them while the shared state is away.
     set_in_environment("WEB_CONCURRENCY", str(server.num_workers))
@@ -154,6 +157,18 @@ def on_exit(server: Arbiter) -> None:
     directory, is_ours = _metrics_directory()
     if is_ours:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _spawn_deaf(spawn: Callable[[], int]) -> int:
+    """Start a worker that hears only once it has an ear of its own, and then what was said meanwhile.
+
+    With the master's handlers it would take its end for the master's, and forget it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        return spawn()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

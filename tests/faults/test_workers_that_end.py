@@ -78,6 +78,20 @@ def _busy(world: Visit, count: int) -> Held:
     return held
 
 
+def test_a_worker_that_is_stopped_as_it_begins_ends(world: Visit) -> None:
+    """However early it is told, it hears it; the master would wait for it all the grace period."""
+    world.gateway.allow("was sent SIGKILL")
+    for _ in range(8):
+        known = set(world.gateway.children())
+        world.gateway.signal(signal.SIGKILL, min(known))
+        while not (new := set(world.gateway.children()) - known):
+            pass
+        begun = new.pop()
+        world.gateway.signal(signal.SIGTERM, begun)
+        until(lambda begun=begun: begun not in world.gateway.children(), "it has ended", within_s=GRACE_S / 2)
+        until(lambda: len(world.gateway.children()) == 2, "another has taken its place")
+
+
 def test_requests_in_flight_finish_when_the_gateway_is_told_to_stop(world: Visit) -> None:
     """SIGTERM to the master while four requests wait for the service, which then answers."""
     held = _busy(world, 4)
