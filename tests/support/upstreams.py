@@ -18,8 +18,12 @@ def listen(address: str = "127.0.0.1", *, backlog: int = 128, port: int = 0) -> 
     """A listening socket, on a free port unless it is said. Raises OSError if somebody has that."""
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((address, port))
-    sock.listen(backlog)
+    try:
+        sock.bind((address, port))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
