@@ -13,6 +13,7 @@ import sys
 from typing import Any, Final
 
 import gevent
+from gevent.event import Event
 from gevent.server import StreamServer
 
 from falcongate.app import Gateway
@@ -43,6 +44,8 @@ _REQUESTS: Final = {
     "malformed": b"GET\r\n\r\n",
 }
 
+_held: Final = Event()  # a request that gets no answer has arrived
+
 
 def _serve(sock: socket.socket, address: object) -> None:
     del address
@@ -50,7 +53,8 @@ def _serve(sock: socket.socket, address: object) -> None:
         if b"/drop" in asked:
             return
         if b"/hold" in asked:
-            gevent.sleep(0.2)
+            _held.set()
+            sock.recv(1)  # until the gateway has given it up
             return
         if b"/chunks" in asked:
             sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
@@ -72,7 +76,8 @@ def _ask(app: Gateway, request: bytes) -> None:
     if b"/hold" not in request:
         ours.recv(65_536)
     else:
-        gevent.sleep(0.05)
+        _held.wait()
+        _held.clear()
     sending.join()
     ours.close()
     serving.join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -13,6 +12,7 @@ from gevent.event import Event
 from falcongate.errors import StoreAway
 from falcongate.state.redis_call import Call
 from falcongate.state.redis_lane import Lane
+from tests.support.turns import until
 
 LANE_BUDGET_S = 0.2
 OK = b"+OK\r\n"
@@ -42,17 +42,13 @@ class SpokenNode:
 
     def end(self) -> SpokenServer:
         """The server's end of the newest connection, waited for."""
-        with gevent.Timeout(5):
-            while not self.ends:
-                gevent.sleep(0.001)
+        until(lambda: self.ends)
         return self.ends[-1]
 
     def next_end(self) -> SpokenServer:
         """The server's end of a connection after those there are now."""
         count = len(self.ends)
-        with gevent.Timeout(5):
-            while len(self.ends) == count:
-                gevent.sleep(0.001)
+        until(lambda: len(self.ends) > count)
         return self.ends[-1]
 
     def close(self) -> None:
@@ -135,13 +131,6 @@ def answers(callers: list[gevent.Greenlet[..., Any]]) -> list[Any]:
 def echo(text: str) -> Call:
     """A question without a script."""
     return Call(None, (), ("ECHO", text))
-
-
-def until(happened: Callable[[], object]) -> None:
-    """Let others go on until it has happened."""
-    with gevent.Timeout(5):
-        while not happened():
-            gevent.sleep(0.001)
 
 
 def number(value: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gevent
 import pytest
 
 from falcongate.admission.concurrency import Rooms
@@ -10,6 +9,7 @@ from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Exchange
 from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
 from falcongate.state.memory_store import Fault, MemoryState
+from tests.support.turns import until
 from tests.unit.making import make_exchange, make_match, make_route
 
 
@@ -143,9 +143,7 @@ def test_what_was_taken_without_the_shared_state_counts_for_all_once_it_is_back(
     with pytest.raises(ServiceFull):
         world.enter()
     other = world.on_host("gw-2:1-5ac0de")
-    with gevent.Timeout(10):
-        while world.asked < 4:  # for both anew, when places are looked after
-            gevent.sleep(0.01)
+    until(lambda: world.asked >= 4)  # for both anew, when places are looked after
     with pytest.raises(ServiceFull):
         world.enter(rooms=other)
     leave(held[0])

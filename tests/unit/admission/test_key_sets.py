@@ -40,7 +40,7 @@ class Workers:
         for worker in workers:
             worker.used_at = self.now_s
             worker.refresh_if_due()
-            gevent.sleep(0.01)
+            gevent.idle()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_keys_that_nobody_uses_are_not_fetched_anew(workers: Workers) -> None:
     keys.load()
     workers.now_s += 1_000
     keys.refresh_if_due()
-    gevent.sleep(0.01)
+    gevent.idle()
 
     assert len(workers.published.asked) == 1
 
@@ -188,7 +188,7 @@ def test_a_key_that_is_not_there_is_not_looked_for_again_on_any_worker(workers: 
         assert not one.look("evil")
     with gevent.Timeout(5):
         looking = gevent.spawn(other.look, "evil")
-        gevent.sleep(0.02)
+        gevent.idle()
         workers.now_s += 1
         assert not looking.get()
     assert len(workers.published.asked) == 2
@@ -247,7 +247,7 @@ def test_who_asks_while_nothing_can_be_had_is_not_kept_waiting(workers: Workers)
     workers.now_s += 6
     with pytest.raises(KeysUnavailable):
         keys.load()
-    gevent.sleep(0.01)
+    gevent.idle()
 
     assert keys.load()
     assert len(workers.published.asked) == 2
@@ -287,7 +287,7 @@ def test_what_is_shared_and_older_than_our_own_is_left(workers: Workers) -> None
     # Somebody has just looked, so that this worker has no turn.
     workers.store.lease(f"keys-look:{URL}", limit=1, owner="another", ttl_s=60)
     looking = gevent.spawn(other.look, "k3")
-    gevent.sleep(0.02)
+    gevent.idle()
     workers.now_s += 2
     assert not looking.get(timeout=5)
 

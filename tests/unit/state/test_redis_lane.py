@@ -17,8 +17,8 @@ from tests.support.spoken import (
     error,
     number,
     several,
-    until,
 )
+from tests.support.turns import until
 
 
 def test_what_is_asked_in_one_turn_is_one_write(lane: Lane, node: SpokenNode) -> None:
@@ -180,7 +180,7 @@ def test_what_is_told_is_sent_and_its_answer_is_nobodys(
 def test_a_server_that_reads_slowly_gets_all_of_it(lane: Lane, node: SpokenNode) -> None:
     large = "x" * 400_000
     callers = asking(lane, *(echo(large) for _ in range(3)))
-    gevent.sleep(0.01)
+    gevent.idle()
     heard = node.end().heard(3)
     node.end().say(number(1), number(2), number(3))
 
@@ -191,7 +191,7 @@ def test_a_server_that_reads_slowly_gets_all_of_it(lane: Lane, node: SpokenNode)
 def test_what_is_asked_while_something_large_is_sent_comes_after_it(lane: Lane, node: SpokenNode) -> None:
     large = "x" * 2_000_000
     lane.tell(echo(large))
-    gevent.sleep(0.01)  # sent, as far as there is room
+    gevent.idle()  # sent, as far as there is room
     lane.tell(echo("small"))
     gevent.sleep(3 * LANE_BUDGET_S / 10)  # a tick sends what waits
 
@@ -201,7 +201,7 @@ def test_what_is_asked_while_something_large_is_sent_comes_after_it(lane: Lane, 
 def test_what_is_told_is_kept_in_bounds(lane: Lane, node: SpokenNode) -> None:
     node.door.clear()
     node.end().close()
-    gevent.sleep(0.01)
+    gevent.idle()
     for _ in range(10_003):
         lane.tell(echo("a"))
 

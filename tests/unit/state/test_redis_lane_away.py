@@ -19,19 +19,22 @@ from tests.support.spoken import (
     echo,
     error,
     number,
-    until,
 )
+from tests.support.turns import until
 
 
 def test_a_caller_that_has_given_up_by_itself_is_not_woken_later(lane: Lane, node: SpokenNode) -> None:
+    has_given_up = Event()
+
     def give_up() -> bool:
         with gevent.Timeout(0.01, False):
             lane.ask(echo("a"))
+        has_given_up.set()
         return Event().wait(0.1)
 
     caller = gevent.spawn(give_up)
     node.end().heard()
-    gevent.sleep(0.03)
+    assert has_given_up.wait(5)
     node.end().say(number(1))
 
     assert caller.get(timeout=5) is False
@@ -184,9 +187,11 @@ def test_what_is_told_to_nobody_is_counted(lane: Lane, node: SpokenNode) -> None
 
 
 def test_a_server_that_ends_every_connection_at_once_is_away(lane: Lane, node: SpokenNode) -> None:
-    while not lane.is_degraded:
+    def is_away_after_another_end() -> bool:
         node.end().close()
-        gevent.sleep(0.001)
+        return lane.is_degraded
+
+    until(is_away_after_another_end)
 
     assert len(node.ends) <= 4
 
@@ -194,7 +199,7 @@ def test_a_server_that_ends_every_connection_at_once_is_away(lane: Lane, node: S
 def test_a_connection_that_comes_too_late_is_not_used(lane: Lane, node: SpokenNode) -> None:
     node.door.clear()
     node.end().close()
-    gevent.sleep(0.01)
+    gevent.idle()
     lane.presence.go_away("as the test likes")
     late_door, node.door = node.door, Event()
     node.door.set()
@@ -203,7 +208,7 @@ def test_a_connection_that_comes_too_late_is_not_used(lane: Lane, node: SpokenNo
     probed.say(OK)
     until(lambda: not lane.is_degraded)
     late_door.set()
-    gevent.sleep(0.01)
+    gevent.idle()
 
     callers = asking(lane, echo("a"))
     probed.heard()

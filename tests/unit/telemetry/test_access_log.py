@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from types import SimpleNamespace
 
-import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.telemetry import access_log
 from falcongate.telemetry.access_log import AccessLog, render_line
+from tests.support.turns import until
 from tests.unit.telemetry.records import USUAL
 
 ANYTHING = st.text(max_size=20) | st.text('"\\\r\n\0\x7f\u2028\ud800,:{}', max_size=10)
@@ -44,13 +43,6 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     made = Reader()
     monkeypatch.setattr(access_log, "os", SimpleNamespace(write=made.write))
     return made
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Let the event loop run until it has come to this."""
-    with gevent.Timeout(10):
-        while not condition():
-            gevent.sleep(0.001)
 
 
 def test_a_line_says_what_happened() -> None:
@@ -116,21 +108,21 @@ def test_every_line_arrives_in_order_however_little_is_taken_at_a_time(
     expected = "".join(render_line(record) for record in records).encode()
     log.write(records[:1])
     log.write(records[1:])
-    wait_until(lambda: len(reader.data) >= len(expected))
+    until(lambda: len(reader.data) >= len(expected))
     assert reader.data == expected
 
 
 def test_nothing_is_written_while_a_request_waits(reader: Reader) -> None:
     AccessLog().write([USUAL])
     assert reader.asked == 0
-    wait_until(lambda: reader.data.endswith(b"\n"))
+    until(lambda: reader.data.endswith(b"\n"))
 
 
 def test_lines_that_come_later_are_written_as_well(reader: Reader) -> None:
     log = AccessLog()
     for count in (1, 2, 3):
         log.write([USUAL])
-        wait_until(lambda count=count: reader.data.count(b"\n") == count)  # type: ignore[misc]
+        until(lambda count=count: reader.data.count(b"\n") == count)  # type: ignore[misc]
 
 
 def test_a_line_says_how_many_were_dropped(reader: Reader) -> None:
@@ -138,13 +130,13 @@ def test_a_line_says_how_many_were_dropped(reader: Reader) -> None:
     flood = [USUAL._replace(path="/" + "a" * 20_000)] * 500
     log.write(flood)
     log.write(flood)
-    wait_until(lambda: b"dropped" in reader.data[-100:])
+    until(lambda: b"dropped" in reader.data[-100:])
     *lines, last = reader.data.splitlines()
     assert len(lines) > 100
     assert json.loads(last) == {"dropped_lines": 1_000 - len(lines)}
     reader.data = b""
     log.write([USUAL])
-    wait_until(lambda: reader.data.endswith(b"\n"))
+    until(lambda: reader.data.endswith(b"\n"))
     assert reader.data == render_line(USUAL).encode()
 
 
@@ -154,9 +146,9 @@ def test_a_reader_that_has_gone_is_nobodys_failure(
     reader.has_gone = True
     log = AccessLog()
     log.write([USUAL])
-    wait_until(lambda: reader.asked == 1)
+    until(lambda: reader.asked == 1)
     reader.has_gone = False
     log.write([USUAL])
-    wait_until(lambda: reader.data.endswith(b"\n"))
+    until(lambda: reader.data.endswith(b"\n"))
     assert reader.data == render_line(USUAL).encode()
     assert capsys.readouterr().err == ""
