@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.fixtures import moody_service, redis_server
 from tests.support.world import Plan, Site, Visit, running
 
 SHARED_SETTINGS = {
@@ -64,6 +65,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         own = any(metafunc.definition.iter_markers("own_worker"))
         metafunc.parametrize("worker_kind", ["falcongate"] if own else ["falcongate", "gevent"])
 
+
+server = redis_server("function")
+moody = moody_service("function")
 
 SHARED = Plan("shared", SHARED_SETTINGS, scripted=120, scripted_settings={"timeout_s": 20})
 

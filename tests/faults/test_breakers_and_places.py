@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,26 +14,12 @@ import pytest
 from tests.support.hosts import all_say, ask, hosts, know_each_other, plan_on, redis_of
 from tests.support.moody import Moody
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.wire import WireError
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server to break")
 PATH = "/api/moody/x"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
-
-
-@pytest.fixture
-def moody() -> Iterator[Moody]:
-    service = Moody()
-    yield service
-    service.stop()
 
 
 def plan_for(server: RedisServer, moody: Moody, breaker: dict[str, object], **settings: object) -> Plan:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import redis
 
+from tests.support.fixtures import moody_service, redis_server
 from tests.support.hosts import all_say, ask, hosts, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.world import Site
 
 FAKETIME = next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
@@ -28,19 +29,8 @@ pytestmark = [
     pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed"),
 ]
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    with ended(server):
-        yield server
-
-
-@pytest.fixture(scope="module")
-def moody() -> Iterator[Moody]:
-    service = Moody()
-    yield service
-    service.stop()
+server = redis_server("module")
+moody = moody_service("module")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from tests.support.hosts import (
     redis_of,
 )
 from tests.support.processes import ROOT, until
-from tests.support.redis_servers import SERVER, RedisServer, SentinelServer, ended, free_port
+from tests.support.redis_servers import SERVER, RedisServer, free_port, watched_pair
 from tests.support.slow_wire import SlowWire
 from tests.support.world import Site
 
@@ -111,13 +111,6 @@ def demote(server: RedisServer) -> Callable[[], None]:
     return heal
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
-
-
 def degraded(site: Site) -> bool:
     """Whether a worker tells of it."""
     said = health(site)
@@ -191,18 +184,7 @@ def test_scripts_that_redis_has_forgotten_are_told_again(server: RedisServer, tm
 
 
 def test_a_failover_under_load_harms_nobody(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        master = RedisServer(tmp_path / "master")
-        stack.enter_context(ended(master))
-        replica = RedisServer(tmp_path / "replica", replicaof=f"127.0.0.1 {master.port}")
-        stack.enter_context(ended(replica))
-        with replica.client() as client:
-            until(lambda: client.info("replication")["master_link_status"] == "up", "the replica follows")
-        sentinel = SentinelServer(tmp_path / "sentinel", master_port=master.port)
-        stack.enter_context(ended(sentinel))
-        with sentinel.client() as client:
-            until(lambda: client.sentinel_slaves("shared"), "Sentinel knows the replica", within_s=30)
-        url = f"redis+sentinel://127.0.0.1:{sentinel.port}/shared"
+    with watched_pair(tmp_path) as (master, replica, url), contextlib.ExitStack() as stack:
         plan = plan_on(url, limits={"api": {"rate": f"{LIMIT}/h", "key": "header:X-Tenant"}})
         with hosts(tmp_path, plan, plan) as sites:
             know_each_other(sites)

@@ -6,7 +6,7 @@ reaches another's question, and all is well again without anybody's doing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,6 @@ from tests.support.redis_servers import (
 from tests.support.slow_wire import SlowWire
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server to break")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
 
 
 @pytest.fixture

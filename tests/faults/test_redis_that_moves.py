@@ -15,10 +15,8 @@ from tests.support.line_process import LineProcess
 from tests.support.processes import until
 from tests.support.redis_servers import (
     SERVER,
-    RedisServer,
-    SentinelServer,
     cluster,
-    ended,
+    watched_pair,
 )
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server to break")
@@ -26,18 +24,8 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server
 
 def test_failover_by_sentinel(tmp_path: Path, worker_of: Callable[..., LineProcess]) -> None:
     """The master is killed under load; Sentinel makes its replica the master."""
-    with contextlib.ExitStack() as stack:
-        master = RedisServer(tmp_path / "master")
-        stack.enter_context(ended(master))
-        replica = RedisServer(tmp_path / "replica", replicaof=f"127.0.0.1 {master.port}")
-        stack.enter_context(ended(replica))
-        with replica.client() as client:
-            until(lambda: client.info("replication")["master_link_status"] == "up", "the replica follows")
-        sentinel = SentinelServer(tmp_path / "sentinel", master_port=master.port)
-        stack.enter_context(ended(sentinel))
-        with sentinel.client() as client:
-            until(lambda: client.sentinel_slaves("shared"), "Sentinel knows the replica", within_s=30)
-        worker = worker_of(url=f"redis+sentinel://127.0.0.1:{sentinel.port}/shared")
+    with watched_pair(tmp_path) as (master, replica, url):
+        worker = worker_of(url=url)
 
         master.kill()
         worker.await_degraded()

@@ -142,6 +142,23 @@ def ended(server: RedisServer) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def watched_pair(directory: Path) -> Iterator[tuple[RedisServer, RedisServer, str]]:
+    """A master, a replica that follows it, and the URL of a Sentinel that knows both; killed at the end."""
+    with contextlib.ExitStack() as stack:
+        master = RedisServer(directory / "master")
+        stack.enter_context(ended(master))
+        replica = RedisServer(directory / "replica", replicaof=f"127.0.0.1 {master.port}")
+        stack.enter_context(ended(replica))
+        with replica.client() as client:
+            until(lambda: client.info("replication")["master_link_status"] == "up", "the replica follows")
+        sentinel = SentinelServer(directory / "sentinel", master_port=master.port)
+        stack.enter_context(ended(sentinel))
+        with sentinel.client() as client:
+            until(lambda: client.sentinel_slaves("shared"), "Sentinel knows the replica", within_s=30)
+        yield master, replica, f"redis+sentinel://127.0.0.1:{sentinel.port}/shared"
+
+
+@contextlib.contextmanager
 def cluster(directory: Path, masters: int = 3) -> Iterator[list[RedisServer]]:
     """Masters of a new cluster with all slots shared out, once all of them agree; killed at the end."""
     with contextlib.ExitStack() as stack:

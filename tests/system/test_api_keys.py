@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.callers import Answer
+from tests.support.fixtures import redis_server
 from tests.support.hosts import ask, hosts, plan_on
 from tests.support.processes import ROOT, environment, until
 from tests.support.redis_servers import SERVER, RedisServer, ended
@@ -27,12 +28,7 @@ ACCESS = {
     "watched": {"allow": ["10.0.0.0/8"], "paths": ["/api/honest/**"], "mode": "shadow"},
 }
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    with ended(server):
-        yield server
+server = redis_server("module")
 
 
 @pytest.fixture(scope="module")

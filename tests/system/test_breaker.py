@@ -8,7 +8,6 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,28 +25,13 @@ from tests.support.hosts import (
 )
 from tests.support.moody import Moody
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.upstreams import Conversation, ScriptedUpstream, refusing_port
 from tests.support.websockets import agreeing, close_code, frame, upgrade
 from tests.support.wire import Stalled
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
-
-
-@pytest.fixture
-def moody() -> Iterator[Moody]:
-    service = Moody()
-    with contextlib.closing(contextlib.ExitStack()) as stack:
-        stack.callback(service.stop)
-        yield service
 
 
 def plan_for(server: RedisServer, moody: Moody, **breaker: object) -> Plan:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.callers import Answer
+from tests.support.fixtures import redis_server
 from tests.support.hosts import ask, health, hosts, plan_on
 from tests.support.processes import ROOT, environment, until
 from tests.support.redis_servers import SERVER, RedisServer, ended
@@ -24,12 +25,7 @@ MEMBERS = {
     "half_open_attempts",
 }  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    with ended(server):
-        yield server
+server = redis_server("module")
 
 
 @pytest.fixture(scope="module")

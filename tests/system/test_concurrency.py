@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from tests.support.callers import Caller, request_bytes
 from tests.support.hosts import ask, health, hosts, know_each_other, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.websockets import echo, speaking, upgrade
 from tests.support.world import Plan, Site
 
@@ -31,20 +30,6 @@ def can_contain() -> bool:
     if shutil.which(IN_A_CONTAINER[0]) is None:
         return False
     return subprocess.run([*IN_A_CONTAINER, "true"], capture_output=True, check=False).returncode == 0  # noqa: S603  # our own command
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
-
-
-@pytest.fixture
-def moody() -> Iterator[Moody]:
-    service = Moody()
-    yield service
-    service.stop()
 
 
 def plan_for(server: RedisServer, moody: Moody, **room: object) -> Plan:

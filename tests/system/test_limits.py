@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,18 +11,10 @@ import pytest
 from tests.support.callers import Caller
 from tests.support.hosts import ask, health, hosts, know_each_other, plan_on, redis_of
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.upstreams import refusing_port
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    (tmp_path / "redis").mkdir()
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
 
 
 def test_a_limit_is_told_kept_and_refused_with_its_reasons(server: RedisServer, tmp_path: Path) -> None:

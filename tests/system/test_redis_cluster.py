@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
+from tests.support.fixtures import moody_service
 from tests.support.hosts import all_say, ask, hosts, know_each_other, plan_on
 from tests.support.moody import Moody
 from tests.support.processes import ROOT, environment, until
@@ -24,18 +25,13 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not inst
 FEW, MANY = 20, 30
 PLACES = 5
 
+moody = moody_service("module")
+
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
     with cluster(tmp_path_factory.mktemp("cluster")) as servers:
         yield servers
-
-
-@pytest.fixture(scope="module")
-def moody() -> Iterator[Moody]:
-    service = Moody()
-    yield service
-    service.stop()
 
 
 @pytest.fixture(scope="module")

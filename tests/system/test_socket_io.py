@@ -16,7 +16,7 @@ from tests.support.callers import Answer, Caller, request_bytes
 from tests.support.engine_io import UNKNOWN, EngineServer
 from tests.support.hosts import ask, hosts, plan_on
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.upstreams import (
     Conversation,
     ScriptedUpstream,
@@ -31,13 +31,6 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not inst
 
 PATH = "/socket.io/?EIO=4&transport=polling"
 HANGS_S = 26
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
 
 
 @pytest.fixture

@@ -14,20 +14,13 @@ from tests.support.callers import Caller, request_bytes
 from tests.support.hosts import ask, hosts, plan_on
 from tests.support.issuer import IssuerServer
 from tests.support.processes import until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.tokens import Signer, claims
 from tests.support.world import Plan, Site
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 
 OLD, NEW = Signer("old"), Signer("new", number=2)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    with ended(server):
-        yield server
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.callers import Caller
+from tests.support.fixtures import redis_server
 from tests.support.hosts import ask, hosts, plan_on
 from tests.support.issuer import IssuerServer
 from tests.support.processes import ROOT, environment, until
-from tests.support.redis_servers import SERVER, RedisServer, ended
+from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.tokens import Signer, claims
 from tests.support.upstreams import ScriptedUpstream
 from tests.support.websockets import close_code, echo, frame, speaking, upgrade
@@ -24,12 +25,7 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not inst
 
 KEY = Signer()
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    with ended(server):
-        yield server
+server = redis_server("module")
 
 
 @pytest.fixture(scope="module")
