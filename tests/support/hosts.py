@@ -43,8 +43,13 @@ def hosts(directory: Path, *plans: Plan) -> Iterator[list[Site]]:
 
 
 def know_each_other(sites: list[Site]) -> None:
-    """Wait until all their workers, as far as several answers can tell, know of all these hosts."""
-    until(lambda: all(len(health(site)["hosts"]) == len(sites) for site in sites * 12), "all know of all")
+    """Wait until every worker of all these hosts knows of all of them.
+
+    Asked one after the other without regard to who answers, an idle worker would answer for all.
+    """
+    with contextlib.ExitStack() as stack:
+        workers = callers_of_all_workers(stack, sites)
+        until(lambda: {len(said["hosts"]) for said in _healths(workers)} == {len(sites)}, "all know of all")
 
 
 def ask(
@@ -95,8 +100,12 @@ def _worker_of(site: Site, caller: Caller) -> int:
 
 def say(callers: list[Caller], state: str, name: str = "moody") -> bool:
     """Whether who answers on each of these connections knows the breaker to be so."""
-    documents: list[dict[str, Any]] = [caller.exchange("GET", "/health/").json() for caller in callers]
-    return all(document["circuit_breaker"][name] == state for document in documents)
+    return all(said["circuit_breaker"][name] == state for said in _healths(callers))
+
+
+def _healths(callers: list[Caller]) -> list[dict[str, Any]]:
+    """What who answers on each of these connections says of its health."""
+    return [caller.exchange("GET", "/health/").json() for caller in callers]
 
 
 def health(site: Site) -> dict[str, Any]:
