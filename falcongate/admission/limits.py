@@ -38,6 +38,15 @@ class _Over(NamedTuple):
     remaining: int
 
 
+class _Refusal(NamedTuple):
+    """What callers over a limit are told until the second in their Retry-After is another one."""
+
+    until: float
+    lines: bytes
+    policies: tuple[str, ...]
+    retry_after_s: int
+
+
 class Limits:
     """The limits of one configuration in one worker.
 
@@ -109,20 +118,35 @@ class Limits:
         _raise(exchange, _refusing(charges, charged, counts_only=False), reset_s)
 
     def _refuse_known(self, exchange: Exchange, applied: Applied, charges: Charges) -> None:
+        known: _Refusal | None = charges.refusal
+        if known is None or known.until <= exchange.started:
+            # PERF: who is over a limit comes often, and is told the same for a second.
+            known = charges.refusal = self._known(applied, charges, exchange.started)
+        if known is not None:
+            exchange.limit_lines = known.lines
+            exchange.refused_by = known.policies
+            raise LimitReached(known.policies, retry_after_s=known.retry_after_s)
+
+    def _known(self, applied: Applied, charges: Charges, now: float) -> _Refusal | None:
+        """How a request is refused by what is known; None if it is not."""
         verdicts: list[Verdict | None] = [None] * len(charges)
         policies = []
-        reset_s = 0.0
+        retry_after_s = 0
+        same_for_s = math.inf
         for at, charge in enumerate(charges):
             over = self._over.get((charge.window.name, charge.caller))
-            if over is not None and over.until > exchange.started:
-                left_s = over.until - exchange.started
+            if over is not None and over.until > now:
+                left_s = over.until - now
                 verdicts[at] = Verdict(False, over.remaining, left_s)  # noqa: FBT003
                 policies.append(charge.window.policy)
-                reset_s = max(reset_s, left_s)
-        if policies:
-            # Of the other limits nothing is known here, and nothing is told.
-            exchange.limit_lines = self._lines(applied, charges, verdicts)
-            _raise(exchange, tuple(dict.fromkeys(policies)), reset_s)
+                whole_s = math.ceil(left_s)
+                retry_after_s = max(retry_after_s, whole_s)
+                same_for_s = min(same_for_s, left_s - whole_s + 1)
+        if not policies:
+            return None
+        # Of the other limits nothing is known here, and nothing is told.
+        lines = self._lines(applied, charges, verdicts)
+        return _Refusal(now + same_for_s, lines, tuple(dict.fromkeys(policies)), retry_after_s)
 
     def _lines(self, applied: Applied, charges: Charges, verdicts: Sequence[Verdict | None]) -> bytes:
         return render_limits(applied.policy_line, applied.names, charges, verdicts, has_trio=self._has_trio)

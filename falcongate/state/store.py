@@ -76,9 +76,13 @@ class Charge(NamedTuple):
 
 
 class Charges(tuple[Charge, ...]):  # noqa: SLOT001  # a tuple with slots has no room for more
-    """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`."""
+    """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`.
+
+    `refusal` is what whoever charges keeps of it: how requests for these are refused without asking.
+    """
 
     sent: Any = None
+    refusal: Any = None
 
 
 class Verdict(NamedTuple):
