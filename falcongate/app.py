@@ -47,14 +47,14 @@ from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect, tally_websockets
+from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
 from falcongate.telemetry.record import Record
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from falcon.request import RequestOptions
 
@@ -114,7 +114,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(AccessLog() if settings.log.access else None, _record_of).note,
+            report=Journal(_record_of, _takers(settings)).note,
         )
         gevent.spawn(self._tidy)
 
@@ -258,6 +258,14 @@ def _keys_through(ca_file: str | None) -> Fetch:
     return fetch
 
 
+def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
+    """Who is told of requests that have ended."""
+    takers: list[Callable[[list[Record]], None]] = [tally]
+    if settings.log.access:
+        takers.append(AccessLog().write)
+    return takers
+
+
 def _tell_of_websockets(service: str, news: News) -> None:
     tally_websockets(
         service, opened=news.opened, closed=news.closed, messages=news.messages, transferred=news.bytes
@@ -275,22 +283,26 @@ def _host_name(process: ProcessSettings) -> str:
 
 def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
     """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
+    match, caller = exchange.route_match, exchange.caller
     return Record(
         ended=exchange.ended + wall_clock_s,
         request_id=exchange.request_id,
         method=exchange.method,
         path=exchange.target.partition(b"?")[0].decode("latin-1"),
         service=exchange.service,
+        route=match.route.prefix if match is not None else "",
         status=exchange.status,
+        answered_by="gateway" if exchange.problem or exchange.service_head is None else "service",
         problem=exchange.problem,
         reason=exchange.failure_reason,
         duration_s=exchange.ended - exchange.started,
+        first_byte_s=exchange.begun - exchange.started if exchange.begun else 0.0,
         service_s=exchange.service_s,
         received_bytes=exchange.received_bytes,
         sent_bytes=exchange.sent_bytes,
         caller=exchange.caller_address,
-        target=exchange.target_used,
-        attempts=exchange.attempts,
+        identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
+        tried=tuple(exchange.tried),
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
     )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 from falcongate.wire.fields import block_of_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from falcongate.errors import Stage
     from falcongate.refusals import Refusal
     from falcongate.routing.table import Match
+    from falcongate.telemetry.record import Tried
     from falcongate.wire.channel import Channel
     from falcongate.wire.fields import Field, FieldBlock
 
@@ -95,28 +96,33 @@ class Tunnel(Protocol):
 class Exchange:
     """One request with its answer.
 
-    Times are monotonic seconds. `block` has the caller's header fields. `caller_address` is the address
-    after trusted proxies, `peer_address` that of the socket. `route_match` is None until a service is
-    found. `query_token` is a token that stood in its query and may count, "" for none. `caller` is who
-    sent it, None while nobody has proven that. `limit_lines` are the header lines that say what is left
-    of limits; `refused_by` and `would_refuse` name those that refused it, or would have if they did not
-    only watch. `refusal` was decided before there was anybody to answer it. `status` is what the caller
-    was sent, 499 if it left before. `guard` let it pass under `guard_mark`, as a `probe` if it tries a
-    service that failed; targets in `shut_targets` are not to be tried, and with a `pinned_target` no
-    other than that one. What `is_once` is not repeated if it may have arrived. `places` are its own among
-    those of requests at the same time. `failed_at` is how far the last attempt had come when it failed
-    through its service, None if it did not; `failed_targets` are those of all such attempts.
-    `waited_in_vain` says that the shared state did not answer in time, and need not be asked again.
-    `tunnel` is what it has become, `on_tunnel_proven` is called when that has lasted for a while or has
-    ended, `on_tunnel_end` when it has ended.
+    Times are monotonic seconds; `begun` is when its answer began, 0 before. `block` has the caller's
+    header fields. `caller_address` is the address after trusted proxies, `peer_address` that of the
+    socket. `route_match` is None until a service is found. `query_token` is a token that stood in its
+    query and may count, "" for none. `caller` is who sent it, None while nobody has proven that.
+    `limit_lines` are the header lines that say what is left of limits, by the `verdicts` on its
+    `charges`, which `counted_by` has given; `refused_by` and `would_refuse` name those that refused it,
+    or would have if they did not only watch. `refusal` was decided before there was anybody to answer it.
+    `status` is what the caller was sent, 499 if it left before. `tried` are the attempts that were made.
+    `breaker` is that of its service as it was found; `guard` let it pass under `guard_mark`, as a `probe`
+    if it tries a service that failed; targets in `shut_targets` are not to be tried, and with a
+    `pinned_target` no other than that one. What `is_once` is not repeated if it may have arrived.
+    `places` are its own among those of requests at the same time. `failed_at` is how far the last attempt
+    had come when it failed through its service, None if it did not; `failed_targets` are those of all
+    such attempts. `waited_in_vain` says that the shared state did not answer in time, and need not be
+    asked again. `tunnel` is what it has become, `on_tunnel_proven` is called when that has lasted for a
+    while or has ended, `on_tunnel_end` when it has ended.
     """
 
     __slots__ = (
-        "attempts",
+        "begun",
         "block",
+        "breaker",
         "caller",
         "caller_address",
         "caller_channel",
+        "charges",
+        "counted_by",
         "ended",
         "environ",
         "failed_at",
@@ -152,17 +158,28 @@ class Exchange:
         "started",
         "status",
         "target",
-        "target_used",
+        "tried",
         "tunnel",
+        "verdicts",
         "waited_in_vain",
         "would_refuse",
     )
+
+    # The shared state's own, which the forwarding half must not know.
+    charges: Sequence[Any]
+    verdicts: Sequence[Any]
+    counted_by: Literal["", "all hosts", "this worker", "memory"]
+    refused_by: tuple[str, ...]
+    would_refuse: tuple[str, ...]
+    on_close: Callable[[], None] | None
+    on_tunnel_proven: Callable[[], None] | None
+    on_tunnel_end: Callable[[], None] | None
 
     def __init__(self, environ: dict[str, Any], request_id: str, started: float) -> None:
         self.environ = environ
         self.request_id = request_id
         self.started = started
-        self.ended = 0.0
+        self.begun = self.ended = 0.0
         self.method: str = environ["REQUEST_METHOD"]
         self.target = b"/"
         self.path = "/"
@@ -176,8 +193,9 @@ class Exchange:
         self.route_match: Match | None = None
         self.service_head: ServiceHead | None = None
         self.service_s = 0.0
-        self.target_used = self.problem = self.query_token = ""
-        self.attempts = 0
+        self.problem = self.query_token = ""
+        self.tried: list[Tried] = []
+        self.breaker: Any = None
         self.status = 0
         self.guard: Guard | None = None
         self.guard_mark: object = None
@@ -190,15 +208,18 @@ class Exchange:
         self.failed_targets: tuple[str, ...] = ()
         self.caller: Caller | None = None
         self.limit_lines = b""
-        self.refused_by: tuple[str, ...] = ()
-        self.would_refuse: tuple[str, ...] = ()
+        self.charges = self.verdicts = self.refused_by = self.would_refuse = ()
+        self.counted_by = ""
         self.refusal: Refusal | None = environ.get("falcongate.refusal")
         self.failure_reason = ""
         self.received_bytes = self.sent_bytes = 0
-        self.on_close: Callable[[], None] | None = None
+        self.on_close = self.on_tunnel_proven = self.on_tunnel_end = None
         self.tunnel: Tunnel | None = None
-        self.on_tunnel_proven: Callable[[], None] | None = None
-        self.on_tunnel_end: Callable[[], None] | None = None
+
+    @property
+    def target_used(self) -> str:
+        """The target of the last attempt, or ""."""
+        return self.tried[-1].target if self.tried else ""
 
     @property
     def service(self) -> str:

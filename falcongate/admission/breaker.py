@@ -60,6 +60,7 @@ class Breakers:
         guard = self._guards.get(exchange.service)
         if guard is None:
             return
+        exchange.breaker = guard.breaker
         if not guard.is_clear:
             guard.admit(exchange)
         exchange.guard = guard

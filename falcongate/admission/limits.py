@@ -45,6 +45,7 @@ class _Refusal(NamedTuple):
     lines: bytes
     policies: tuple[str, ...]
     retry_after_s: int
+    verdicts: tuple[Verdict | None, ...]
 
 
 class Limits:
@@ -74,11 +75,15 @@ class Limits:
         charges = applied.charges(exchange)
         if self._over:
             self._refuse_known(exchange, applied, charges)
+        exchange.charges = charges
+        exchange.counted_by = "all hosts"
         charged = self._charge(exchange, charges)
         # What is counted here means nothing to the shared state.
         receipt = charged.receipt if charged else NOTHING
         if charged is None:
+            exchange.counted_by = "this worker"
             charged = self._alone.charge(applied.policies, charges, exchange.started)
+        exchange.verdicts = charged.verdicts
         exchange.limit_lines = self._lines(applied, charges, charged.verdicts)
         if not charged.admitted:
             self._refuse(exchange, charges, charged)
@@ -125,6 +130,8 @@ class Limits:
         if known is not None:
             exchange.limit_lines = known.lines
             exchange.refused_by = known.policies
+            exchange.charges, exchange.verdicts = charges, known.verdicts
+            exchange.counted_by = "memory"
             raise LimitReached(known.policies, retry_after_s=known.retry_after_s)
 
     def _known(self, applied: Applied, charges: Charges, now: float) -> _Refusal | None:
@@ -146,7 +153,8 @@ class Limits:
             return None
         # Of the other limits nothing is known here, and nothing is told.
         lines = self._lines(applied, charges, verdicts)
-        return _Refusal(now + same_for_s, lines, tuple(dict.fromkeys(policies)), retry_after_s)
+        names = tuple(dict.fromkeys(policies))
+        return _Refusal(now + same_for_s, lines, names, retry_after_s, tuple(verdicts))
 
     def _lines(self, applied: Applied, charges: Charges, verdicts: Sequence[Verdict | None]) -> bytes:
         return render_limits(applied.policy_line, applied.names, charges, verdicts, has_trio=self._has_trio)

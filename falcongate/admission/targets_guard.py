@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from falcongate.admission.guard import Guard
     from falcongate.exchange import Exchange
-    from falcongate.state.store import Outcome
+    from falcongate.state.store import Breaker, Outcome
 
 
 class TargetsGuard:
@@ -27,6 +27,11 @@ class TargetsGuard:
     def is_clear(self) -> bool:
         """Whether every request may pass without a question, to any target."""
         return self._own.is_clear and all(guard.is_clear for guard in self._targets.values())
+
+    @property
+    def breaker(self) -> Breaker:
+        """What is known of the one over all."""
+        return self._own.breaker
 
     @property
     def mark(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ room that uses them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,7 @@ from falcongate.config.identity import IssuerSettings, TokenSettings
 from falcongate.config.model import Settings
 from falcongate.config.policies import ConcurrencySettings, LimitSettings  # noqa: TC001  # pydantic needs it
 from falcongate.config.redis import RedisSettings
+from falcongate.config.telemetry import DecisionSettings, LogSettings, TraceSettings
 from falcongate.config.tls import CallerTlsSettings, TlsSettings
 from falcongate.config.values import (
     Cidr,
@@ -202,16 +203,6 @@ class SecurityHeaderSettings(Settings):
     """Replace what a service set itself. Otherwise the service's own value is kept."""
 
 
-class LogSettings(Settings):
-    """What the gateway writes to standard output and error."""
-
-    access: bool = True
-    """One JSON line per request on standard output."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe message that is logged on standard error."""
-
-
 class GatewaySettings(Settings):
     """The whole configuration."""
 
@@ -240,6 +231,8 @@ class GatewaySettings(Settings):
     cors: CorsSettings = CorsSettings()
     security_headers: SecurityHeaderSettings = SecurityHeaderSettings()
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
+    decisions: DecisionSettings = DecisionSettings()
     redis: RedisSettings = RedisSettings()
     websocket: WebSocketSettings = WebSocketSettings()
     breaker: BreakerSettings = BreakerSettings()

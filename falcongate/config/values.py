@@ -16,6 +16,7 @@ from pydantic.functional_validators import AfterValidator
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+_STATUSES: Final = re.compile(r"[1-5](?:xx|[0-9][0-9])")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[(?P<ipv6>[0-9a-f:.]+)\])"
@@ -181,6 +182,8 @@ NotBoolean = BeforeValidator(_no_boolean)
 # TOML cannot say "nothing", and `${NAME:-}` is the empty text.
 EmptyIsUnset = BeforeValidator(_empty_is_unset)
 Seconds = Annotated[float, Field(gt=0, le=86_400), NotBoolean]
+Share = Annotated[float, Field(ge=0, le=1), NotBoolean]
+Statuses = Annotated[str, _fullmatch(_STATUSES, "a status like 404, or a class of them like 4xx")]
 OneOrMany = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
 AtLeastOne = AfterValidator(_not_empty)
 TargetUrls = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], AtLeastOne, OneOrMany]

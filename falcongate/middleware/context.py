@@ -77,6 +77,7 @@ class Context:
                 begun = self._headers.of_gateway(exchange, status, headers)
             if not exchange.status:
                 exchange.status = int(begun.status[:3])
+            exchange.begun = monotonic()
             # Our own server takes the lines as they are.
             begin = environ.get("falcongate.start")
             if begin is not None:

@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import NamedTuple
+
+
+class Tried:
+    """One attempt at one target, noted while it goes on.
+
+    Times are monotonic seconds, 0 where it did not come so far: `began` when it was decided on, `connected`
+    when it had a connection, which `is_reused` if it was there before, `sent` when the head and what was
+    there of the body was out, `answered` with the head of the answer, `ended` when its connection was free
+    again. `status` is the service's answer, 0 without one. `failure` is the problem type of what it failed
+    of, `reason` that in words for operators, who may see addresses.
+    """
+
+    __slots__ = (
+        "answered",
+        "began",
+        "connected",
+        "ended",
+        "failure",
+        "is_reused",
+        "reason",
+        "sent",
+        "status",
+        "target",
+    )
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.began = monotonic()
+        self.connected = self.sent = self.answered = self.ended = 0.0
+        self.status = 0
+        self.is_reused = False
+        self.failure = self.reason = ""
+
+    def end(self, failure: str = "", reason: str = "") -> None:
+        """It is over; how it failed counts once."""
+        self.ended = self.ended or monotonic()
+        self.failure = self.failure or failure
+        self.reason = self.reason or reason
 
 
 class Record(NamedTuple):
     """One request that has ended. `ended` is wall time in seconds, `path` is without its query.
 
-    A query may hold secrets, so nobody here ever sees it. `refused_by` are the limits that refused it,
-    `would_refuse` those in shadow mode that would have.
+    A query may hold secrets, so nobody here ever sees it. `route` is the prefix of the route that was taken.
+    `answered_by` is `service` or `gateway`. `first_byte_s` is the time to the head of the answer, 0 if there
+    was none. `identity` is who the caller has proven to be, like `token:jane`. `refused_by`
+    are the rules and limits that refused it, `would_refuse` those in shadow mode that would have.
     """
 
     ended: float
@@ -17,15 +58,18 @@ class Record(NamedTuple):
     method: str
     path: str
     service: str
+    route: str
     status: int
+    answered_by: str
     problem: str
     reason: str
     duration_s: float
+    first_byte_s: float
     service_s: float
     received_bytes: int
     sent_bytes: int
     caller: str
-    target: str
-    attempts: int
+    identity: str
+    tried: tuple[Tried, ...]
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]

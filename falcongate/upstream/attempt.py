@@ -6,7 +6,16 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import ANSWER_TIMEOUT, BROKE_OFF, NOT_HTTP, AttemptFailure, FailureKind, Stage
+from falcongate.errors import (
+    ANSWER_TIMEOUT,
+    BROKE_OFF,
+    NOT_HTTP,
+    AttemptFailure,
+    FailureKind,
+    GatewayError,
+    Stage,
+)
+from falcongate.telemetry.record import Tried
 from falcongate.upstream.answer import MAX_ANSWER_HEAD_BYTES, AnswerHead, ServiceNonsense, parse_answer
 from falcongate.upstream.caller_watch import look_after, wait_while_called
 from falcongate.upstream.connection import open_connection
@@ -84,8 +93,8 @@ class Attempt:
     def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody | TunnelBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
         exchange = self._exchange
-        exchange.attempts += 1
-        exchange.target_used = target.url
+        tried = Tried(target.url)
+        exchange.tried.append(tried)
         target.in_flight += 1
         connection: ServiceConnection | None = None
         try:
@@ -97,21 +106,27 @@ class Attempt:
             if needs_fresh_connection or self._accept:
                 connection.close()
             channel = connection.channel
-            self._is_reused = channel is not None
+            self._is_reused = tried.is_reused = channel is not None
             if channel is None:
                 channel = open_connection(
                     connection, min(self._service.connect_timeout_s, self._seconds_left())
                 )
                 self._look_after_caller()
+            tried.connected = monotonic()
             self._send(channel, target)
+            tried.sent = self._sent_at
             head = self._await_answer(channel)
-            exchange.service_s = monotonic() - (self._upload.ended_at or self._sent_at)
+            tried.answered = monotonic()
+            tried.status = head.status
+            exchange.service_s = tried.answered - (self._upload.ended_at or self._sent_at)
             target.is_reachable = True
             if head.status == 101:
+                tried.end()
                 service = target.pool.part_with(connection)
                 return TunnelBody(exchange, service, target=target, tunnels=self._tunnels)
             return self._take_answer(head, channel, target, connection)
-        except BaseException:
+        except BaseException as error:
+            _note_end(tried, error)
             self._upload.stop()
             target.in_flight -= 1
             if connection is not None:
@@ -294,3 +309,13 @@ class Attempt:
             return time_left(_FOREVER_S, self._deadline)
         except TimedOut:
             raise self._failure(ANSWER_TIMEOUT, Stage.CONNECT, "no time left", may_have_acted=False) from None
+
+
+def _note_end(tried: Tried, error: BaseException) -> None:
+    """What ended an attempt before there was an answer to pass on."""
+    if isinstance(error, AttemptFailure):
+        tried.end(error.problem, f"{error.stage}: {error.reason or error.kind.title}")
+    elif isinstance(error, GatewayError):
+        tried.end(error.problem, error.detail)
+    else:
+        tried.end("cut-off", str(error) or type(error).__name__)

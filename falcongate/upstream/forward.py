@@ -121,7 +121,7 @@ def _note_failure(
 ) -> None:
     exchange.failed_at = failure.stage
     exchange.failed_targets += (target.url,)
-    exchange.failure_reason = f"{failure.stage}: {failure.reason or failure.kind.title}"
+    exchange.failure_reason = exchange.tried[-1].reason
     if failure.is_unreachable:
         target.avoid(service.target_cooldown_s)
 
@@ -134,7 +134,7 @@ def _may_repeat(
     It looks safe to repeat every GET that failed; it is not kind: a request that breaks its
     service would break it again, so only a kept connection's death is taken for an accident.
     """
-    if exchange.attempts > service.retries or not upload.is_replayable:
+    if len(exchange.tried) > service.retries or not upload.is_replayable:
         return False
     if monotonic() - exchange.started > service.total_timeout_s:
         return False

@@ -202,6 +202,7 @@ class ServiceBody:
 
     def _truncated(self, reason: str) -> ResponseTruncated:
         self._exchange.failed_at = Stage.RELAY_BODY
+        self._exchange.tried[-1].end("answer-cut-short", reason)
         self._exchange.failure_reason = f"the service's body was cut short: {reason}"
         return ResponseTruncated(self._exchange.service)
 
@@ -210,6 +211,7 @@ class ServiceBody:
         if connection is None:
             return
         self._connection = None
+        self._exchange.tried[-1].end()
         self._target.in_flight -= 1
         self._upload.stop()
         # Bytes behind the body were asked for by nobody; they must not become the next answer.

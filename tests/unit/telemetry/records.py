@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from falcongate.telemetry.record import Record
+from falcongate.telemetry.record import Record, Tried
 
 USUAL = Record(
     ended=1_700_000_000.25,
@@ -10,16 +10,19 @@ USUAL = Record(
     method="GET",
     path="/api/hr/x",
     service="hr",
+    route="/api/hr",
     status=200,
+    answered_by="service",
     problem="",
     reason="",
     duration_s=0.0123,
+    first_byte_s=0.0111,
     service_s=0.0101,
     received_bytes=0,
     sent_bytes=17,
     caller="192.0.2.1",
-    target="http://hr:8000",
-    attempts=1,
+    identity="",
+    tried=(Tried("http://hr:8000"),),
     refused_by=(),
     would_refuse=(),
 )

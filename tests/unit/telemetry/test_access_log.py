@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from falcongate.telemetry import access_log
 from falcongate.telemetry.access_log import AccessLog, render_line
+from falcongate.telemetry.record import Tried
 from tests.support.turns import until
 from tests.unit.telemetry.records import USUAL
 
@@ -76,7 +77,7 @@ def test_what_went_wrong_is_said_only_where_something_did() -> None:
 def test_whatever_others_have_chosen_stays_one_line_of_json_in_ascii(
     path: str, reason: str, caller: str, target: str
 ) -> None:
-    record = USUAL._replace(path=path, reason=reason or "x", caller=caller, target=target)
+    record = USUAL._replace(path=path, reason=reason or "x", caller=caller, tried=(Tried(target),))
     line = render_line(record)
     assert line.isascii()
     assert line.splitlines(keepends=True) == [line]

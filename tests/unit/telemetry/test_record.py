@@ -6,12 +6,12 @@ from typing import get_type_hints
 
 import pytest
 
-from falcongate.telemetry.record import Record
+from falcongate.telemetry.record import Record, Tried
 from tests.unit.telemetry.records import USUAL
 
 
 def test_a_record_holds_plain_values_that_outlive_their_request() -> None:
-    assert set(get_type_hints(Record).values()) == {str, int, float, tuple[str, ...]}
+    assert set(get_type_hints(Record).values()) == {str, int, float, tuple[str, ...], tuple[Tried, ...]}
 
 
 def test_there_is_no_place_for_what_may_be_secret() -> None:

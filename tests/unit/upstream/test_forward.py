@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from falcongate.errors import BROKE_OFF, AttemptFailure, Stage
+from falcongate.telemetry.record import Tried
 from falcongate.upstream.forward import _may_repeat
 from falcongate.upstream.upload import NoUpload, Upload
 from tests.unit.making import make_exchange, make_route
@@ -34,7 +35,7 @@ def is_repeated(
 ) -> bool:
     """Whether such a request is sent again after such a failure."""
     exchange = make_exchange(method=method)
-    exchange.attempts = attempts
+    exchange.tried = [Tried("http://target") for _ in range(attempts)]
     exchange.started -= age_s
     return _may_repeat(
         AttemptFailure(BROKE_OFF, stage=Stage.AWAIT_HEAD, may_have_acted=may_have_acted, is_stale=is_stale),

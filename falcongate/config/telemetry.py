@@ -1,0 +1,64 @@
+"""Settings of what the gateway tells of itself and of the requests it serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from falcongate.config.model import Settings
+from falcongate.config.values import NotBoolean, PublicUrl, Seconds, Share, Statuses, Token
+
+
+class LogSettings(Settings):
+    """What the gateway writes to standard output and error."""
+
+    access: bool = True
+    """One line per request on standard output."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """How these lines are written: `json` for programs, `console` to be read; `auto` is `console` on a
+    terminal and `json` elsewhere."""
+
+    sample: dict[Statuses, Share] = {}  # noqa: RUF012  # pydantic copies it
+    """Which share of requests with a status gets a line, like `"2xx" = 0.1`; a single status goes before its
+    class. All others get theirs."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe message that is logged on standard error."""
+
+
+class TraceSettings(Settings):
+    """Traces by OpenTelemetry: which requests are told, and to whom."""
+
+    endpoint: PublicUrl = ""
+    """Where an OTLP receiver listens (HTTP), like `http://127.0.0.1:4318`; traces go to `/v1/traces` there.
+    Empty: no traces."""
+
+    headers: dict[Token, SecretStr] = {}  # noqa: RUF012  # pydantic copies it
+    """Header fields that the receiver wants, a key above all."""
+
+    ratio: Share = 0.05
+    """Share of traces that begin here and are kept. What a caller that is believed has begun is kept if it
+    says so; requests that failed or were slow are kept in any case."""
+
+    slow_s: Seconds = 1
+    """Requests that take so many seconds to the head of their answer are slow."""
+
+    believe: Literal["trusted_proxies", "everyone"] = "trusted_proxies"
+    """Whose `traceparent` is continued. That of others is only linked: who can make the gateway keep traces,
+    and join those of others, should be known."""
+
+    service_name: Annotated[str, Field(min_length=1, max_length=255)] = "falcongate"
+    """What this gateway is called there (`service.name`)."""
+
+
+class DecisionSettings(Settings):
+    """Why requests were answered as they were: what `falcongate why` shows, kept in the shared state."""
+
+    ratio: Share = 0.01
+    """Share of requests that were answered in order of which it is kept; of refusals and errors, that of all
+    is."""
+
+    keep: Annotated[int, Field(ge=0, le=1_000_000), NotBoolean] = 10_000
+    """How many are kept at most, the last ones; 0: none."""
