@@ -260,7 +260,9 @@ def _keys_through(ca_file: str | None) -> Fetch:
 
 def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
     """Who is told of requests that have ended."""
-    takers: list[Callable[[list[Record]], None]] = [tally]
+    takers: list[Callable[[list[Record]], None]] = []
+    if settings.metrics.enabled:
+        takers.append(tally)
     if settings.log.access:
         takers.append(AccessLog().write)
     return takers

@@ -28,6 +28,13 @@ class LogSettings(Settings):
     """Least severe message that is logged on standard error."""
 
 
+class MetricsSettings(Settings):
+    """Numbers of what happens."""
+
+    enabled: bool = True
+    """Whether requests are counted, for `/metrics/` and the page at `/admin/`."""
+
+
 class TraceSettings(Settings):
     """Traces by OpenTelemetry: which requests are told, and to whom."""
 

@@ -44,6 +44,7 @@ class AdminDoors:
         note: Note = log_note,
     ) -> None:
         self._settings = settings.admin
+        self._has_metrics = settings.metrics.enabled
         self._own_url = settings.admin.url or settings.public_url
         self._limits = limits
         self._note = note
@@ -66,7 +67,8 @@ class AdminDoors:
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
 
-        add("/metrics", Metrics(self.operators))
+        if self._has_metrics:
+            add("/metrics", Metrics(self.operators))
         status = BreakerStatus(state, breakers, self.operators)
         add("/circuit-breaker/status", status)
         add("/circuit-breaker/status/{name}", status)
