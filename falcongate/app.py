@@ -25,6 +25,7 @@ from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
 from falcongate.errors import ConfigError, ConfigProblem
+from falcongate.facts import Facts, answered_by, decisions_of
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
 from falcongate.middleware.cors import Cors
@@ -45,7 +46,7 @@ from falcongate.state.heartbeat import Heartbeat
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
-from falcongate.telemetry.access_log import AccessLog
+from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
 from falcongate.telemetry.record import Record
@@ -114,7 +115,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(_record_of, _takers(settings)).note,
+            report=Journal(_record_of, _takers(settings, process), self._decide).note,
         )
         gevent.spawn(self._tidy)
 
@@ -124,6 +125,7 @@ class Gateway(Context):
         routes = RouteTable(self.settings)
         host = _host_name(process)
         shared, heartbeat = _shared_state(self.settings.redis, process, host)
+        self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
         breakers = Breakers(self.settings, shared, host=host)
 
         def parts() -> int:
@@ -258,13 +260,13 @@ def _keys_through(ca_file: str | None) -> Fetch:
     return fetch
 
 
-def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
+def _takers(settings: GatewaySettings, process: ProcessSettings) -> list[Callable[[list[Record]], None]]:
     """Who is told of requests that have ended."""
     takers: list[Callable[[list[Record]], None]] = []
     if settings.metrics.enabled:
         takers.append(tally)
     if settings.log.access:
-        takers.append(AccessLog().write)
+        takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
     return takers
 
 
@@ -294,7 +296,7 @@ def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         service=exchange.service,
         route=match.route.prefix if match is not None else "",
         status=exchange.status,
-        answered_by="gateway" if exchange.problem or exchange.service_head is None else "service",
+        answered_by=answered_by(exchange),
         problem=exchange.problem,
         reason=exchange.failure_reason,
         duration_s=exchange.ended - exchange.started,

@@ -12,6 +12,7 @@ from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators, log_note
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
+from falcongate.resources.why import Why
 from falcongate.upstream.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class AdminDoors:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
         add("/admin/live", live)
+        why = Why(state, self.operators)
+        add("/admin/why", why)
+        add("/admin/why/{request_id:path}", why)
         add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)

@@ -49,9 +49,7 @@ class RedisDecisions:
         found: list[Decision] = []
         before = "+"
         while before and len(found) < MAX_OF_ONE:
-            before, *told = self._line.call(
-                _FIND, [DECISIONS], [request_id, before, _LOOKED_THROUGH_AT_ONCE]
-            )
+            before, *told = self._line.call(_FIND, [DECISIONS], [request_id, before, _LOOKED_THROUGH_AT_ONCE])
             found += [_decision(fields) for fields in told]
         return tuple(found[:MAX_OF_ONE])
 

@@ -41,7 +41,16 @@ class AccessLog:
     `shares` tells of which statuses not all requests get a line, `draw` a number from 0 to 1.
     """
 
-    __slots__ = ("_draw", "_dropped", "_is_writing", "_lines", "_pending_bytes", "_render", "_render_dropped", "_shares")
+    __slots__ = (
+        "_draw",
+        "_dropped",
+        "_is_writing",
+        "_lines",
+        "_pending_bytes",
+        "_render",
+        "_render_dropped",
+        "_shares",
+    )
 
     def __init__(
         self,
