@@ -27,6 +27,7 @@ with the folder.
     telemetry   told by all, knows none
     config      what the operator says
     denials     who may not: refusals of callers, as values
+    outages     what the gateway itself cannot do at the moment, as values
     refusals    why else a request is not forwarded, as values
     errors      what can go wrong, as values
     wire        bytes on a socket, towards callers and services alike

@@ -1,7 +1,7 @@
-"""What an exchange was judged by, as plain values: for the records of why it was answered as it was.
+"""What became of an exchange, as plain values: its Record, and what it was judged by.
 
-Asked after its end, and for few exchanges. SECURITY: nothing that a caller has sent is told but its path
-and who it is; callers that are counted by a secret are named by its digest.
+Both are asked for after its end, the latter of few exchanges. SECURITY: nothing that a caller has sent is
+told but its path and who it is; callers that are counted by a secret are named by its digest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.telemetry.decisions import Decisions
+from falcongate.telemetry.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +21,37 @@ if TYPE_CHECKING:
     from falcongate.exchange import Exchange
     from falcongate.routing.table import RouteTable
     from falcongate.state.store import Charge, SharedState, Verdict
-    from falcongate.telemetry.record import Record, Tried
+    from falcongate.telemetry.record import Tried
 
 _MOST: Final = 16
 _MAX_TEXT: Final = 300
+
+
+def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
+    """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
+    match, caller = exchange.route_match, exchange.caller
+    return Record(
+        ended=exchange.ended + wall_clock_s,
+        request_id=exchange.request_id,
+        method=exchange.method,
+        path=exchange.target.partition(b"?")[0].decode("latin-1"),
+        service=exchange.service,
+        route=match.route.prefix if match is not None else "",
+        status=exchange.status,
+        answered_by=_answered_by(exchange),
+        problem=exchange.problem,
+        reason=exchange.failure_reason,
+        duration_s=exchange.ended - exchange.started,
+        first_byte_s=exchange.begun - exchange.started if exchange.begun else 0.0,
+        service_s=exchange.service_s,
+        received_bytes=exchange.received_bytes,
+        sent_bytes=exchange.sent_bytes,
+        caller=exchange.caller_address,
+        identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
+        tried=tuple(exchange.tried),
+        refused_by=exchange.refused_by,
+        would_refuse=exchange.would_refuse,
+    )
 
 
 class Facts:
@@ -89,7 +117,7 @@ def decisions_of(
     return Decisions(kept.ratio, facts_of=facts.of, send=send).take
 
 
-def answered_by(exchange: Exchange) -> str:
+def _answered_by(exchange: Exchange) -> str:
     """`service`, `gateway`, or `nobody` where the caller had left."""
     if exchange.problem:
         return "gateway"

@@ -1,4 +1,4 @@
-"""Why a request is not forwarded: every refusal but denials, with what its caller is told.
+"""Why a request is not forwarded: every refusal but denials and outages, with what its caller is told.
 
 By status. What each field means stands at GatewayError.
 """
@@ -210,17 +210,6 @@ class UnsupportedCoding(Refusal):
     closes = True
 
 
-class StateUnavailable(Refusal):
-    """The shared state is away, and this needs it."""
-
-    status = 503
-    problem = "state-unavailable"
-    title = "The shared state cannot be reached"
-    suggestion = "Look at the status first: the order may have arrived all the same. Then try again."
-    detail = "The state that all workers share did not answer in time."
-    proxy_status = "proxy_internal_error"
-
-
 class Saturated(Refusal):
     """Every connection to the service is in use and none came free in time."""
 
@@ -230,17 +219,6 @@ class Saturated(Refusal):
     suggestion = "Try again after the time in Retry-After."
     detail = "Too many requests are waiting for this service."
     proxy_status = "connection_limit_reached"
-
-
-class ShuttingDown(Refusal):
-    """The worker ends, so what would last must begin elsewhere."""
-
-    status = 503
-    problem = "shutting-down"
-    title = "The gateway is restarting"
-    suggestion = "Connect anew after the time in Retry-After."
-    detail = "This part of the gateway takes no more WebSockets."
-    proxy_status = "proxy_internal_error"
 
 
 class CircuitOpen(Refusal):
@@ -272,54 +250,3 @@ class ServiceFull(TooManyAtOnce):
     problem = "service-full"
     title = "The service has enough to do"
     suggestion = "Try again after the time in Retry-After."
-
-
-class LimitsUnknown(Refusal):
-    """The shared state is away, and a limit of this route lets nothing pass without it."""
-
-    status = 503
-    problem = "limits-unknown"
-    title = "Requests cannot be counted at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "A limit of this route cannot be checked at the moment."
-    proxy_status = "proxy_internal_error"
-
-
-class CredentialsUnknown(Refusal):
-    """What tells whether a credential is valid cannot be asked, and it is not known from before."""
-
-    status = 503
-    problem = "credentials-unknown"
-    title = "Credentials cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "The credentials of this request cannot be checked at the moment."
-    proxy_status = "proxy_internal_error"
-
-
-class ProviderUnavailable(Refusal):
-    """The provider that operators sign in at cannot be asked. `why` is for the log."""
-
-    status = 503
-    problem = "provider-unavailable"
-    title = "Nobody can sign in at the moment"
-    suggestion = "Try again after the time in Retry-After, or use a token."
-    detail = "The provider that operators sign in at did not answer as it should."
-    proxy_status = "proxy_internal_error"
-
-    def __init__(self, why: str = "", *, retry_after_s: int = 1) -> None:
-        super().__init__(retry_after_s=retry_after_s)
-        self.why = why
-
-
-class KeysUnavailable(Refusal):
-    """The keys of the issuer cannot be had, so that nobody can say whether a token is good."""
-
-    status = 503
-    problem = "keys-unavailable"
-    title = "Tokens cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "The keys of the token's issuer cannot be had at the moment."
-    proxy_status = "proxy_internal_error"
-
-    def __init__(self) -> None:
-        super().__init__(retry_after_s=5)

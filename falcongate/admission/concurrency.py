@@ -14,7 +14,8 @@ import gevent
 
 from falcongate.admission.policies import PolicyScope, Selection
 from falcongate.errors import StoreAway
-from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
+from falcongate.outages import LimitsUnknown
+from falcongate.refusals import ServiceFull, TooManyAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable

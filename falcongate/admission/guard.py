@@ -276,7 +276,6 @@ class Guard:
         if granted:
             probe.begin(exchange, self.breaker.generation)
             exchange.probe = probe
-            exchange.is_probe = True
         elif self.breaker.state == "HALF_OPEN":
             self._ask_from = now + _ASK_AGAIN_AFTER_S
             raise self._refusal(now)

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 
 from falcongate.errors import StoreAway
 from falcongate.exchange import EXCHANGE
-from falcongate.refusals import MalformedRequest, NoSuchDecision, StateUnavailable
+from falcongate.outages import StateUnavailable
+from falcongate.refusals import MalformedRequest, NoSuchDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
