@@ -173,11 +173,8 @@ def _limits(told: _Told) -> Iterator[tuple[str, str]]:
     if told.get("limits"):
         yield "", _COUNTED[told["counted_by"]]
     for room in told.get("at_once", ()):
-        fits = "fits" if room["fits"] else "full"
-        yield (
-            "at once",
-            f"{room['policy']}: {room['taken']} of {room['limit']} taken by {room['counted_by']}: {fits}",
-        )
+        taken = f"{room['taken']} of {room['limit']} taken, {_COUNTED[room['counted_by']]}"
+        yield "at once", f"{room['policy']}: {taken}: {'fits' if room['fits'] else 'full'}"
 
 
 _COUNTED: Final[Mapping[str, str]] = {
