@@ -165,13 +165,9 @@ class Gateway(Context):
         )
         live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
         admin.add(app, shared, breakers, live)
-        is_embedded = self.settings.redis.url is None
+        targets, is_embedded = self._forwarder.targets, self.settings.redis.url is None
         health = Health(
-            self._forwarder.targets,
-            heartbeat,
-            breakers,
-            is_redis_embedded=is_embedded,
-            operators=admin.operators,
+            targets, heartbeat, breakers, is_redis_embedded=is_embedded, operators=admin.operators
         )
         app.add_route("/health", health)
         app.add_route("/health/live", Alive())

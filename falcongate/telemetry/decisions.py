@@ -64,15 +64,22 @@ class Decisions(Generic[_T]):
 
     def take(self, ended: Sequence[_T], records: Sequence[Record]) -> None:
         """Choose among these and hand the chosen on. Does not wait."""
-        draw, ratio = self._draw, self._ratio
+        draw, ratio, now = self._draw, self._ratio, self._now()
+        left_out = 0
         for one, record in zip(ended, records, strict=True):
             if went_wrong(record):
-                self._choose(one, record, (record.service, record.problem or str(record.status)))
+                kind = (record.service, record.problem or str(record.status))
+                left_out += not self._keep(one, record, kind, now=now)
             elif draw() < ratio:
-                self._choose(one, record, ("", ""))
+                left_out += not self._keep(one, record, ("", ""), now=now)
+        if left_out:
+            DECISIONS_DROPPED.labels("too_many").inc(left_out)
+        if self._pending and not self._is_sending:
+            self._is_sending = True
+            gevent.spawn(self._send_all)
 
-    def _choose(self, one: _T, record: Record, kind: tuple[str, str]) -> None:
-        now = self._now()
+    def _keep(self, one: _T, record: Record, kind: tuple[str, str], *, now: float) -> bool:
+        """Keep the decision, unless that would be too many."""
         # Services, problems and statuses are not endless, so neither are these.
         alike = self._alike.get(kind)
         if alike is None:
@@ -80,16 +87,13 @@ class Decisions(Generic[_T]):
         has_room = len(self._pending) < _MAX_PENDING
         if not (has_room and alike.has_room(now) and self._all.has_room(now)):
             alike.left_out += 1
-            DECISIONS_DROPPED.labels("too_many").inc()
-            return
+            return False
         alike.room -= 1
         self._all.room -= 1
         text = render_decision(record, self._facts_of(one), left_out=alike.left_out)
         alike.left_out = 0
         self._pending.append((record.request_id, text))
-        if not self._is_sending:
-            self._is_sending = True
-            gevent.spawn(self._send_all)
+        return True
 
     def _send_all(self) -> None:
         try:
