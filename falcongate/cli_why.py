@@ -90,10 +90,11 @@ def _read(decision: Decision) -> _Told:
 
 
 def _line(told: _Told) -> tuple[str, ...]:
-    return (
-        moment(told["at_s"]), shown(told["request_id"]), shown(told["method"]), shown(told["path"]),
-        str(told["status"]), told["answered_by"], told["problem"] or "-",
+    words = (
+        told["request_id"], told["method"], told["path"], str(told["status"]), told["answered_by"],
+        told["problem"] or "-",
     )  # fmt: skip
+    return moment(told["at_s"]), *map(shown, words)
 
 
 def _rows(told: _Told) -> Iterator[tuple[str, str]]:
