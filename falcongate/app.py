@@ -24,6 +24,7 @@ from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
+from falcongate.config.version import version_of
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
@@ -37,11 +38,12 @@ from falcongate.resources.health import Alive, Health
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
 from falcongate.resources.operators import AuditNote
+from falcongate.resources.overview import Overview
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.routing.table import RouteTable
-from falcongate.state.heartbeat import Heartbeat
+from falcongate.state.heartbeat import Heartbeat, Saying
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
@@ -49,6 +51,7 @@ from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
 from falcongate.telemetry.record import Record
+from falcongate.telemetry.traffic import Seen, Traffic
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -114,7 +117,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(_record_of, _takers(settings)).note,
+            report=Journal(_record_of, [*_takers(settings), self._traffic.take]).note,
         )
         gevent.spawn(self._tidy)
 
@@ -123,7 +126,8 @@ class Gateway(Context):
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
-        shared, heartbeat = _shared_state(self.settings.redis, process, host)
+        saying = Saying(__version__, process.workers or 1, version_of(self.settings))
+        shared, heartbeat = _shared_state(self.settings.redis, process, host, saying)
         breakers = Breakers(self.settings, shared, host=host)
 
         def parts() -> int:
@@ -162,8 +166,22 @@ class Gateway(Context):
             tokens=tokens,
             note=AuditNote(shared),
         )
-        live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
-        admin.add(app, shared, breakers, live)
+        own = MemoryState(lambda: int(gevent.get_hub().loop.now() * 1000))
+        self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
+        overview = Overview(
+            self.settings,
+            saying,
+            host=host,
+            shared=shared,
+            own=own,
+            heartbeat=heartbeat,
+            is_embedded=heartbeat is not None and self.settings.redis.url is None,
+            breakers=breakers,
+            targets=self._forwarder.targets,
+            decisions=lambda _: (),
+        )
+        live = Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
+        admin.add(app, shared, breakers, overview=overview, live=live)
         health = Health(
             self._forwarder.targets,
             heartbeat,
@@ -227,7 +245,7 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
 
 
 def _shared_state(
-    settings: RedisSettings, process: ProcessSettings, host: str
+    settings: RedisSettings, process: ProcessSettings, host: str, saying: Saying
 ) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
@@ -237,10 +255,8 @@ def _shared_state(
         if process.own_redis is None:
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
-    workers = process.workers or 1
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
-    says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
-    return state, Heartbeat(state, name=host, says=says, tell=REDIS.set)
+    return state, Heartbeat(state, name=host, says=saying.render(), tell=REDIS.set)
 
 
 def _keys_through(ca_file: str | None) -> Fetch:
@@ -264,6 +280,16 @@ def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
     if settings.log.access:
         takers.append(AccessLog().write)
     return takers
+
+
+def _sender(*stores: SharedState) -> Callable[[Seen], None]:
+    """What adds up in all these what a worker has seen."""
+
+    def send(seen: Seen) -> None:
+        for store in stores:
+            store.add_traffic(seen.services, limits=seen.limits, callers=seen.callers)
+
+    return send
 
 
 def _tell_of_websockets(service: str, news: News) -> None:
@@ -305,4 +331,6 @@ def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         tried=tuple(exchange.tried),
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
+        # Without an answer, nobody has said anything to the charges.
+        charged=exchange.charges.told if exchange.verdicts else (),
     )

@@ -11,6 +11,7 @@ from falcongate.resources.metrics import Metrics
 from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators, log_note
+from falcongate.resources.overview import OverviewDoor
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
 from falcongate.upstream.fetch import Fetcher
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.live import Live
     from falcongate.resources.operators import Note, ProvenTokens
+    from falcongate.resources.overview import Overview
     from falcongate.state.store import SharedState
 
 
@@ -60,8 +62,16 @@ class AdminDoors:
             own_url=self._own_url,
         )
 
-    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
-        """Put them into the application; `live` is the one that is a WebSocket."""
+    def add(
+        self,
+        app: falcon.App[Any, Any],
+        state: SharedState,
+        breakers: Breakers,
+        *,
+        overview: Overview,
+        live: Live,
+    ) -> None:
+        """Put them into the application; `live` is the one that is a WebSocket and tells the `overview`."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
@@ -73,6 +83,7 @@ class AdminDoors:
         for order in ORDERS:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
+        add("/admin/overview", OverviewDoor(self.operators, overview))
         add("/admin/live", live)
         add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:

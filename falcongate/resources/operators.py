@@ -144,6 +144,20 @@ class Operators:
             return False
         return True
 
+    def may_change(self, exchange: Exchange) -> bool:
+        """Whether who may read could change something as well, by a request that is made for it.
+
+        The change itself is judged when it comes. Does not wait.
+        """
+        sessions = None if "HTTP_AUTHORIZATION" in exchange.environ else self._sessions
+        if sessions is not None and sessions.find(exchange.environ) is not None:
+            return True
+        try:
+            self._identify(exchange, self._changing, waits=False)
+        except (Forbidden, NotPermitted, Unauthorized, KeysUnavailable):
+            return False
+        return True
+
     def _identify(self, exchange: Exchange, right: _Right, *, waits: bool = True) -> str:
         by_credential = self._of_bearer(exchange, waits=waits)
         if by_credential:

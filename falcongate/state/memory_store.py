@@ -17,6 +17,7 @@ from falcongate.state.api_keys import ApiKey, MemoryKeys
 from falcongate.state.audit import MemoryAudit
 from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
+from falcongate.state.memory_totals import MemoryTotals, TotalsInMemory
 from falcongate.state.sessions import MemorySessions
 from falcongate.state.store import Host, whole_ms
 from falcongate.state.tokens import MemoryTokens, Revocation
@@ -56,7 +57,7 @@ def _steady_ms() -> int:
     return monotonic_ns() // 1_000_000
 
 
-class MemoryState:
+class MemoryState(TotalsInMemory):
     """A `SharedState` in this process. `clock` tells its time in whole milliseconds; tests move it.
 
     While `fault` is set every question raises StoreAway: SLOW after having waited for `budget_s`.
@@ -79,6 +80,7 @@ class MemoryState:
         self._keys = MemoryKeys()
         self._audit = MemoryAudit()
         self._tokens = MemoryTokens()
+        self._totals = MemoryTotals()
         self._hosts: dict[str, tuple[int, str]] = {}
 
     def charge(self, charges: Sequence[Charge]) -> Charged:

@@ -12,6 +12,7 @@ from falcongate.state.redis_call import Script
 from falcongate.state.redis_limits import RedisLimits
 from falcongate.state.redis_sessions import RedisSessions
 from falcongate.state.redis_tokens import RedisTokens
+from falcongate.state.redis_totals import RedisTotals
 from falcongate.state.store import Host, whole_ms
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 _HOSTS: Final = Script("hosts")
 
 
-class RedisState(RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisTokens, RedisAudit):
+class RedisState(
+    RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisTokens, RedisAudit, RedisTotals
+):
     """A `SharedState`: limits, places, breakers and all else from its parts, and who is alive.
 
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.

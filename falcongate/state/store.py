@@ -14,6 +14,7 @@ from falcongate.state.api_keys import KeyStore
 from falcongate.state.audit import AuditLog
 from falcongate.state.sessions import SessionStore
 from falcongate.state.tokens import TokenStore
+from falcongate.state.totals import TotalsStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,11 +79,13 @@ class Charge(NamedTuple):
 class Charges(tuple[Charge, ...]):  # noqa: SLOT001  # a tuple with slots has no room for more
     """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`.
 
-    `refusal` is what whoever charges keeps of it: how requests for these are refused without asking.
+    `refusal` and `told` are what whoever charges keeps of it: how requests for these are refused without
+    asking, and each limit with its caller.
     """
 
     sent: Any = None
     refusal: Any = None
+    told: tuple[tuple[str, str], ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -214,7 +217,7 @@ class Host(NamedTuple):
     says: str
 
 
-class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, Protocol):
+class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, TotalsStore, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may
