@@ -149,9 +149,13 @@ class Operators:
 
         The change itself is judged when it comes. Does not wait.
         """
-        sessions = None if "HTTP_AUTHORIZATION" in exchange.environ else self._sessions
-        if sessions is not None and sessions.find(exchange.environ) is not None:
-            return True
+        environ = exchange.environ
+        if "HTTP_AUTHORIZATION" not in environ:
+            if self._sessions is not None and self._sessions.find(environ) is not None:
+                return True
+            # What a page reads may come without its origin; what it changes does not, and then no address helps.
+            if pages.may_be_of_browser(environ) or "HTTP_SEC_FETCH_SITE" in environ:
+                return False
         try:
             self._identify(exchange, self._changing, waits=False)
         except (Forbidden, NotPermitted, Unauthorized, KeysUnavailable):
