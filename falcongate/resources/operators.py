@@ -153,7 +153,7 @@ class Operators:
         if "HTTP_AUTHORIZATION" not in environ:
             if self._sessions is not None and self._sessions.find(environ) is not None:
                 return True
-            # What a page reads may come without its origin; what it changes does not, and then no address helps.
+            # What a page reads may come without its origin. What it changes does not, and no address helps.
             if pages.may_be_of_browser(environ) or "HTTP_SEC_FETCH_SITE" in environ:
                 return False
         try:

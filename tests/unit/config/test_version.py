@@ -21,7 +21,8 @@ SAID: dict[str, Any] = {
     "services": {"hr": {"url": "http://hr"}, "lms": {"url": "http://lms"}},
 }
 MAKE = (
-    "from falcongate.config.settings import GatewaySettings; from falcongate.config.version import version_of;"
+    "from falcongate.config.settings import GatewaySettings\n"
+    "from falcongate.config.version import version_of\n"
     "print(version_of(GatewaySettings.model_validate(eval(input()))))"
 )
 
