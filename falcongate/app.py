@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
-    from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.state.store import SharedState
@@ -126,8 +125,7 @@ class Gateway(Context):
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
-        saying = Saying(__version__, process.workers or 1, version_of(self.settings))
-        shared, heartbeat = _shared_state(self.settings.redis, process, host, saying)
+        shared, heartbeat = _shared_state(self.settings, process, host)
         breakers = Breakers(self.settings, shared, host=host)
 
         def parts() -> int:
@@ -166,22 +164,8 @@ class Gateway(Context):
             tokens=tokens,
             note=AuditNote(shared),
         )
-        own = MemoryState(lambda: int(gevent.get_hub().loop.now() * 1000))
-        self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
-        overview = Overview(
-            self.settings,
-            saying,
-            host=host,
-            shared=shared,
-            own=own,
-            heartbeat=heartbeat,
-            is_embedded=heartbeat is not None and self.settings.redis.url is None,
-            breakers=breakers,
-            targets=self._forwarder.targets,
-            decisions=lambda _: (),
-        )
-        live = Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
-        admin.add(app, shared, breakers, overview=overview, live=live)
+        live = self._live(process, shared, heartbeat, admin=admin, handshakes=handshakes, breakers=breakers)
+        admin.add(app, shared, breakers, live)
         health = Health(
             self._forwarder.targets,
             heartbeat,
@@ -196,6 +180,31 @@ class Gateway(Context):
         app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
         app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
         return app
+
+    def _live(
+        self,
+        process: ProcessSettings,
+        shared: SharedState,
+        heartbeat: Heartbeat | None,
+        *,
+        admin: AdminDoors,
+        handshakes: Handshakes,
+        breakers: Breakers,
+    ) -> Live:
+        own = MemoryState(lambda: int(gevent.get_hub().loop.now() * 1000))
+        self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
+        overview = Overview(
+            self.settings,
+            _saying_of(self.settings, process),
+            host=_host_name(process),
+            shared=shared,
+            own=own,
+            heartbeat=heartbeat,
+            breakers=breakers,
+            targets=self._forwarder.targets,
+            decisions=lambda _: (),
+        )
+        return Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
 
     def _access(self, shared: SharedState, tokens: Tokens) -> Access:
         keys = api_keys_of(self.settings, shared)
@@ -245,18 +254,24 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
 
 
 def _shared_state(
-    settings: RedisSettings, process: ProcessSettings, host: str, saying: Saying
+    gateway: GatewaySettings, process: ProcessSettings, host: str
 ) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
     Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
     """
+    settings = gateway.redis
     if settings.url is None:
         if process.own_redis is None:
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
     state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
-    return state, Heartbeat(state, name=host, says=saying.render(), tell=REDIS.set)
+    return state, Heartbeat(state, name=host, says=_saying_of(gateway, process).render(), tell=REDIS.set)
+
+
+def _saying_of(settings: GatewaySettings, process: ProcessSettings) -> Saying:
+    """What this host says of itself."""
+    return Saying(__version__, process.workers or 1, version_of(settings))
 
 
 def _keys_through(ca_file: str | None) -> Fetch:

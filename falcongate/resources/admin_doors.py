@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.live import Live
     from falcongate.resources.operators import Note, ProvenTokens
-    from falcongate.resources.overview import Overview
     from falcongate.state.store import SharedState
 
 
@@ -62,16 +61,8 @@ class AdminDoors:
             own_url=self._own_url,
         )
 
-    def add(
-        self,
-        app: falcon.App[Any, Any],
-        state: SharedState,
-        breakers: Breakers,
-        *,
-        overview: Overview,
-        live: Live,
-    ) -> None:
-        """Put them into the application; `live` is the one that is a WebSocket and tells the `overview`."""
+    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
+        """Put them into the application; `live` is the one that is a WebSocket, and tells an overview."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
@@ -83,7 +74,7 @@ class AdminDoors:
         for order in ORDERS:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
-        add("/admin/overview", OverviewDoor(self.operators, overview))
+        add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
         add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:

@@ -38,7 +38,7 @@ class Live:
     ) -> None:
         self._operators = operators
         self._handshakes = handshakes
-        self._overview = overview
+        self.overview = overview
         self._tunnels = tunnels
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -59,7 +59,7 @@ class Live:
             looks += 1
             if looks % _ASK_EVERY == 0 and not self._operators.may_read(exchange):
                 return POLICY
-            picture = self._overview.look()
+            picture = self.overview.look()
             if picture.number != told:
                 socket.send(picture.render(name, may_change=self._operators.may_change(exchange)))
                 told = picture.number

@@ -131,7 +131,6 @@ class Overview:
         shared: SharedState,
         own: SharedState,
         heartbeat: Heartbeat | None,
-        is_embedded: bool,
         breakers: Breakers,
         targets: Mapping[str, Targets],
         decisions: Callable[[int], Sequence[Decided]],
@@ -141,7 +140,7 @@ class Overview:
         self._host = host
         self._shared = shared
         self._heartbeat = heartbeat
-        self._is_embedded = is_embedded
+        self._is_embedded = heartbeat is not None and settings.redis.url is None
         self._breakers = breakers
         self._targets = targets
         self._decisions = decisions
@@ -196,7 +195,11 @@ class Overview:
         }
         rest = f'{json.dumps(parts)[:-1]}, "services": [{self._services(breakers, counted.series)}]}}'
         latency_ms = None if is_away else counted.latency_ms
-        redis = {"state": state, "is_embedded": self._is_embedded, "latency_ms": latency_ms}
+        redis = {
+            "state": state,
+            "is_embedded": self._is_embedded,
+            "latency_ms": latency_ms,
+        }
         old = self._picture
         is_same = rest == old.rest and state == old.redis["state"]
         return Picture(old.number + (not is_same), _now_s(), redis, rest)

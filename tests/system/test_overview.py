@@ -197,7 +197,8 @@ def test_twenty_who_watch_ask_redis_once_a_second_in_all(sites: list[Site], serv
     assert took_s > 16 / 4 - 1 - 0.1
 
 
-def test_nobody_is_asked_while_nobody_watches(sites: list[Site], server: RedisServer) -> None:
+@pytest.mark.usefixtures("sites")
+def test_nobody_is_asked_while_nobody_watches(server: RedisServer) -> None:
     """Two beats of the heart go by."""
     with server.client() as client, client.monitor() as monitor:
         until(lambda: len(idle(monitor)) == 0, "the last watcher is gone", within_s=30)

@@ -49,7 +49,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def watch(world: World) -> gevent.Greenlet[..., int]:
     """Somebody who watches."""
     door: Any = Live(world, None, world, tunnels=world)  # type: ignore[arg-type]
-    return gevent.spawn(door._watch, world, make_exchange(), "jane")
+    return gevent.spawn(door._watch, world, make_exchange(), "jane")  # noqa: SLF001  # what its body runs
 
 
 def test_it_is_told_once_and_again_when_something_has_changed(world: World) -> None:

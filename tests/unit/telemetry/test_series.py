@@ -66,8 +66,10 @@ def test_a_latency_is_off_by_one_bucket_at_most(durations_s: list[float], share:
 
 
 def test_rates_are_by_the_second() -> None:
-    assert point_of(counts(100, 5), 5) == Point(20.0, 1.0, 15.0, 19.9)
-    assert point_of(counts(0), 5) == Point(0.0, 0.0, None, None)
+    busy, idle = point_of(counts(100, 5), 5), point_of(counts(0), 5)
+
+    assert (busy.requests_per_s, busy.errors_per_s, busy.p50_ms, busy.p99_ms) == (20.0, 1.0, 15.0, 19.9)
+    assert idle == Point(0.0, 0.0, None, None)
 
 
 def test_slots_that_are_over_are_shown_oldest_first() -> None:
