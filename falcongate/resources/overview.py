@@ -149,6 +149,7 @@ class Overview:
         self._of_this = Counted(own, settings)
         self._histories = Histories(shared)
         self._refusals: list[dict[str, Any]] = []
+        self._rendered: dict[str, tuple[dict[str, Any], str]] = {}
         self._making = BoundedSemaphore()
         self._made_at = 0.0
         self._picture = Picture(0, 0.0, {}, "")
@@ -216,12 +217,20 @@ class Overview:
                     for target in targets.all
                 ],
                 "now": series.now(name),
-                "series": series.shown(name),
             }
-            texts.append(json.dumps(service))
-            # PERF: 0.2 ms each, of which there may be hundreds; requests go on in between.
+            texts.append(f'{json.dumps(service)[:-1]}, "series": {self._render_series(name, series)}}}')
+            # PERF: up to 0.3 ms each, of which there may be hundreds; requests go on in between.
             gevent.sleep(0)
         return ", ".join(texts)
+
+    def _render_series(self, name: str, series: Series) -> str:
+        """Most of the document, which is another one every five seconds only."""
+        shown = series.shown(name)
+        known, text = self._rendered.get(name, ({}, ""))
+        if shown is not known:
+            text = json.dumps(shown)
+            self._rendered[name] = (shown, text)
+        return text
 
     def _look_at_refusals(self, *, is_away: bool) -> list[dict[str, Any]]:
         """The last refusals, or those known before while they cannot be asked for."""

@@ -45,7 +45,7 @@ class RedisTotals:
     ) -> None:
         """As `TotalsStore` says."""
         news = {
-            "totals": {name: number for name, number in totals_of(services, limits) if number},
+            "totals": {name: [number] for name, number in totals_of(services, limits) if number},
             "services": {service: list(counts) for service, counts in services.items()},
             "callers": {
                 limit: {plain(caller): number for caller, number in refused.items()}

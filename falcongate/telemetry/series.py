@@ -68,6 +68,7 @@ class Series:
         self._points: dict[str, deque[Point]] = {name: deque(maxlen=length) for name in services}
         self._ends_s = 0
         self._now: dict[str, Point] = {}
+        self._shown: dict[str, dict[str, Any]] = {}
 
     def wanted_s(self, elapsed_s: float) -> int:
         """Seconds before now of which slots are needed."""
@@ -87,6 +88,7 @@ class Series:
             for name, point in points.items():
                 self._points[name].append(point)
             self._ends_s = start_s + self._step_s
+            self._shown.clear()
             gevent.sleep(0)
         # The slot of now has only begun: alone it would say nothing for its first seconds.
         recent_s = begun_s - (_SLOTS_OF_NOW - 1) * self._step_s
@@ -101,15 +103,20 @@ class Series:
         return self._now[service]._asdict()
 
     def shown(self, service: str) -> dict[str, Any]:
-        """Each number of a service as a list, the oldest first, from `from_s` in steps of `step_s`."""
-        points = self._points[service]
-        columns = zip(Point._fields, zip(*points, strict=True), strict=False)
-        return {
-            "step_s": self._step_s,
-            "from_s": self._ends_s - len(points) * self._step_s,
-            **dict.fromkeys(Point._fields, ()),
-            **dict(columns),
-        }
+        """Each number of a service as a list, the oldest first, from `from_s` in steps of `step_s`.
+
+        The same object until a slot is over.
+        """
+        shown = self._shown.get(service)
+        if shown is None:
+            points = self._points[service]
+            shown = self._shown[service] = {
+                "step_s": self._step_s,
+                "from_s": self._ends_s - len(points) * self._step_s,
+                **dict.fromkeys(Point._fields, ()),
+                **dict(zip(Point._fields, zip(*points, strict=True), strict=False)),
+            }
+        return shown
 
 
 def _sum(many: Sequence[Sequence[int]]) -> Sequence[int]:

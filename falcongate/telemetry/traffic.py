@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from falcongate.telemetry.record import Record
 
+    _Charged = tuple[tuple[str, str], ...]
+
 BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Durations are counted by these: up to and with each, and one count more for what is above them all."""
 
@@ -58,6 +60,8 @@ class Traffic:
     def take(self, records: Iterable[Record]) -> None:
         """Count requests that have ended. Does not wait."""
         services = self._services
+        # PERF: callers come again, and what their limits say is mostly the same.
+        asked: dict[tuple[_Charged, tuple[str, ...], tuple[str, ...]], int] = {}
         for record in records:
             if record.service:
                 counts = services.get(record.service)
@@ -71,31 +75,36 @@ class Traffic:
                 if record.status != _SWITCHED:
                     counts[2 + bisect_left(BOUNDS_S, record.duration_s)] += 1
             if record.charged:
-                self._take_charged(record)
+                said = (record.charged, record.refused_by, record.would_refuse)
+                asked[said] = asked.get(said, 0) + 1
+        for (charged, refused_by, would_refuse), count in asked.items():
+            self._take_charged(charged, refused_by, would_refuse, count=count)
         if not self._is_scheduled and (services or self._limits):
             self._is_scheduled = True
             gevent.spawn_later(_HAND_ON_AFTER_S, self._hand_on)
 
-    def _take_charged(self, record: Record) -> None:
-        """Count what its limits said. Where one refused, the others were charged nothing and said nothing."""
+    def _take_charged(
+        self, charged: _Charged, refused_by: Sequence[str], would_refuse: Sequence[str], *, count: int
+    ) -> None:
+        """Count what limits said. Where one refused, the others were charged nothing and said nothing."""
         limits = self._limits
-        callers = dict(record.charged)
-        refusing = [name for name in record.refused_by if name in callers]
+        callers = dict(charged)
+        refusing = [name for name in refused_by if name in callers]
         for name in refusing:
-            _counts_of(limits, name)[1] += 1
-            self._note_caller(name, callers[name])
+            _counts_of(limits, name)[1] += count
+            self._note_caller(name, callers[name], count)
         if refusing:
             return
-        for name, caller in record.charged:
-            if name in record.would_refuse:
-                _counts_of(limits, name)[2] += 1
-                self._note_caller(name, caller)
+        for name, caller in charged:
+            if name in would_refuse:
+                _counts_of(limits, name)[2] += count
+                self._note_caller(name, caller, count)
             else:
-                _counts_of(limits, name)[0] += 1
+                _counts_of(limits, name)[0] += count
 
-    def _note_caller(self, limit: str, caller: str) -> None:
+    def _note_caller(self, limit: str, caller: str, count: int) -> None:
         callers = self._callers.setdefault(limit, {})
-        callers[caller] = callers.get(caller, 0) + 1
+        callers[caller] = callers.get(caller, 0) + count
         if len(callers) > _MAX_CALLERS:
             self._callers[limit] = _heaviest(callers, _MAX_CALLERS // 2)
 
