@@ -24,6 +24,7 @@ from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
+from falcongate.config.version import version_of
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
@@ -40,6 +41,7 @@ from falcongate.resources.operators import AuditNote
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
+from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.routing.table import RouteTable
 from falcongate.state.heartbeat import Heartbeat
 from falcongate.state.memory_store import Fault, MemoryState
@@ -47,8 +49,9 @@ from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
+from falcongate.telemetry.metrics import REDIS, expect
 from falcongate.telemetry.record import Record
+from falcongate.telemetry.tally import tally, tally_websockets
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -60,7 +63,6 @@ if TYPE_CHECKING:
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
-    from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.state.store import SharedState
@@ -106,7 +108,7 @@ class Gateway(Context):
         self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
         policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
-        expect(settings.services, [(name, policy.mode) for name, policy in policies])
+        expect(settings.services, [name for name, _ in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
         super().__init__(
@@ -123,8 +125,10 @@ class Gateway(Context):
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
-        shared, heartbeat = _shared_state(self.settings.redis, process, host)
-        breakers = Breakers(self.settings, shared, host=host)
+        own = WorkerMetrics()
+        shared, heartbeat = _shared_state(self.settings, process, host, own.round_trips.note)
+        breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
+        own.begin(self.settings, self._forwarder.targets, breakers)
 
         def parts() -> int:
             return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
@@ -163,13 +167,15 @@ class Gateway(Context):
             note=AuditNote(shared),
         )
         live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
-        admin.add(app, shared, breakers, live)
+        cluster = ClusterMetrics(shared, breakers, heartbeat)
+        admin.add(app, shared, breakers, live=live, cluster=cluster)
         health = Health(
             self._forwarder.targets,
             heartbeat,
             breakers,
             is_redis_embedded=self.settings.redis.url is None,
             operators=admin.operators,
+            configuration=version_of(self.settings),
         )
         app.add_route("/health", health)
         app.add_route("/health/live", Alive())
@@ -227,20 +233,21 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
 
 
 def _shared_state(
-    settings: RedisSettings, process: ProcessSettings, host: str
+    gateway: GatewaySettings, process: ProcessSettings, host: str, on_round_trip: Callable[[float], None]
 ) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
     Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
     """
+    settings = gateway.redis
     if settings.url is None:
         if process.own_redis is None:
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
     workers = process.workers or 1
-    state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
-    says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
-    return state, Heartbeat(state, name=host, says=says, tell=REDIS.set)
+    state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
+    runs = f"{workers} worker{'s' * (workers > 1)}, configuration {version_of(gateway)}"
+    return state, Heartbeat(state, name=host, says=f"falcongate {__version__}, {runs}", tell=REDIS.set)
 
 
 def _keys_through(ca_file: str | None) -> Fetch:
@@ -303,6 +310,7 @@ def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         caller=exchange.caller_address,
         identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
         tried=tuple(exchange.tried),
+        admitted_by=exchange.admitted_by,
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
     )

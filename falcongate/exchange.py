@@ -101,7 +101,8 @@ class Exchange:
     socket. `route_match` is None until a service is found. `query_token` is a token that stood in its
     query and may count, "" for none. `caller` is who sent it, None while nobody has proven that.
     `limit_lines` are the header lines that say what is left of limits, by the `verdicts` on its
-    `charges`, which `counted_by` has given; `refused_by` and `would_refuse` name those that refused it,
+    `charges`, which `counted_by` has given; `admitted_by` names those that had room for it, or only watch;
+    `refused_by` and `would_refuse` name those that refused it,
     or would have if they did not only watch. `refusal` was decided before there was anybody to answer it.
     `status` is what the caller was sent, 499 if it left before. `tried` are the attempts that were made.
     `breaker` is that of its service as it was found; `guard` let it pass under `guard_mark`, as a `probe`
@@ -115,6 +116,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "admitted_by",
         "begun",
         "block",
         "breaker",
@@ -169,6 +171,7 @@ class Exchange:
     charges: Sequence[Any]
     verdicts: Sequence[Any]
     counted_by: Literal["", "all hosts", "this worker", "memory"]
+    admitted_by: tuple[str, ...]
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]
     on_close: Callable[[], None] | None
@@ -209,6 +212,7 @@ class Exchange:
         self.caller: Caller | None = None
         self.limit_lines = b""
         self.charges = self.verdicts = self.refused_by = self.would_refuse = ()
+        self.admitted_by = ()
         self.counted_by = ""
         self.refusal: Refusal | None = environ.get("falcongate.refusal")
         self.failure_reason = ""

@@ -101,6 +101,7 @@ class Rooms:
             place = self._take(room, f"{room.name}:{room.scope.caller_of(exchange)}", exchange)
             if place is not None:
                 held.add(place)
+                exchange.admitted_by += (room.name,)
             elif room.scope.is_shadow:
                 exchange.would_refuse += (room.name,)
             else:

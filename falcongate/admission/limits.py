@@ -87,6 +87,7 @@ class Limits:
         exchange.limit_lines = self._lines(applied, charges, charged.verdicts)
         if not charged.admitted:
             self._refuse(exchange, charges, charged)
+        exchange.admitted_by = applied.policy_names
         if applied.has_shadow:
             exchange.would_refuse += _refusing(charges, charged, counts_only=True)
         return receipt

@@ -93,13 +93,14 @@ class Policy:
 class Applied:
     """The limits that hold for some requests, and what is the same for all of these."""
 
-    __slots__ = ("_known", "has_shadow", "names", "policies", "policy_line")
+    __slots__ = ("_known", "has_shadow", "names", "policies", "policy_line", "policy_names")
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         windows = [window for policy in policies for window in policy.windows]
         self.policies = policies
         self.has_shadow = any(window.counts_only for window in windows)
         self.policy_line = render_policies(windows)
+        self.policy_names = tuple(policy.name for policy in policies)
         self.names = tuple(name_of(window) for window in windows)
         self._known: Recent[tuple[str, ...], Charges] = Recent(_MAX_KNOWN_CALLERS)
 

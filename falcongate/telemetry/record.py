@@ -49,7 +49,8 @@ class Record(NamedTuple):
 
     A query may hold secrets, so nobody here ever sees it. `route` is the prefix of the route that was taken.
     `answered_by` is `service` or `gateway`. `first_byte_s` is the time to the head of the answer, 0 if there
-    was none. `identity` is who the caller has proven to be, like `token:jane`. `refused_by`
+    was none. `identity` is who the caller has proven to be, like `token:jane`. `admitted_by` are the limits
+    that had room for it, those in shadow mode included whatever they found. `refused_by`
     are the rules and limits that refused it, `would_refuse` those in shadow mode that would have.
     """
 
@@ -71,5 +72,6 @@ class Record(NamedTuple):
     caller: str
     identity: str
     tried: tuple[Tried, ...]
+    admitted_by: tuple[str, ...]
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]
