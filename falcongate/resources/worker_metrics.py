@@ -14,7 +14,7 @@ from falcongate.admission.transition_reason import reason_of
 from falcongate.config.version import version_of
 from falcongate.errors import StoreAway
 from falcongate.telemetry import metrics
-from falcongate.telemetry.families import Family, Series
+from falcongate.telemetry.families import Family, series_of
 from falcongate.telemetry.gauges import Shown
 from falcongate.telemetry.round_trips import RoundTrips
 from falcongate.telemetry.transitions import Transition, TransitionTally
@@ -109,6 +109,6 @@ def _states(breakers: Iterable[Breaker]) -> Iterator[tuple[tuple[str, ...], floa
 def _family(metric: ClusterMetric, values: Iterable[tuple[tuple[str, ...], float]]) -> Family:
     family = Family(metric.name, metric.kind, metric.help)
     for labels, value in values:
-        pairs = tuple(zip(metric.labels, labels, strict=True))
-        family.add(Series(metric.name, metric.name, pairs, metric.help), value, max)
+        said = dict(zip(metric.labels, labels, strict=True))
+        family.add(series_of(metric.name, metric.name, said, metric.help), value)
     return family

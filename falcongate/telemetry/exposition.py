@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 from gevent.event import AsyncResult
 
 from falcongate.telemetry.exemplars import EXEMPLARS
-from falcongate.telemetry.families import Family, collect
+from falcongate.telemetry.families import braced, collect, escaped, number
 from falcongate.wire.turns import give_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from falcongate.telemetry.exemplars import Exemplar
-    from falcongate.telemetry.families import Labels
+    from falcongate.telemetry.families import Family, Series
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -71,9 +71,9 @@ class Exposition:
         slices = _Slices()
         families = [*collect(slices).values(), *self._more()]
         parts = []
-        for number, line in enumerate(_lines(families, is_open=is_open), 1):
+        for count, line in enumerate(_lines(families, is_open=is_open), 1):
             parts.append(line)
-            if not number % _GIVE_WAY_EVERY:
+            if not count % _GIVE_WAY_EVERY:
                 slices()
         if is_open:
             parts.append("# EOF\n")
@@ -84,19 +84,21 @@ def summarize() -> dict[str, dict[str, float]]:
     """By service: `requests`, `errors` (5xx) and `average_ms`, over all workers of this host."""
     services: dict[str, dict[str, float]] = {}
     families = collect(_Slices())
-    requests = families.get("falcongate_http_requests") or families.get("falcongate_http_requests_total")
-    for (_, labels), value in requests.samples.items() if requests else ():
-        said = dict(labels)
+    for series, value in _samples(families, "falcongate_http_requests"):
+        said = dict(series.labels)
         row = services.setdefault(said["service"], {"requests": 0, "errors": 0, "average_ms": 0})
         row["requests"] += value
         if said["status"].startswith("5"):
             row["errors"] += value
-    durations = families.get(_WITH_EXEMPLARS)
-    for (name, labels), value in durations.samples.items() if durations else ():
-        row = services.get(dict(labels)["service"], {})
-        if name.endswith("_sum") and row:
+    for series, value in _samples(families, _WITH_EXEMPLARS):
+        row = services.get(dict(series.labels)["service"], {})
+        if row:
             row["average_ms"] = round(1000 * value / row["requests"], 1)
     return services
+
+
+def _samples(families: Mapping[str, Family], name: str) -> list[tuple[Series, float]]:
+    return families[name].samples if name in families else []
 
 
 def _lines(families: Iterable[Family], *, is_open: bool) -> Iterator[str]:
@@ -104,47 +106,29 @@ def _lines(families: Iterable[Family], *, is_open: bool) -> Iterator[str]:
         name = family.name.removesuffix("_total")
         shown = f"{name}_total" if family.kind == "counter" and not is_open else name
         # OpenMetrics has quotes escaped there, too; Prometheus' format would show the backslash.
-        help_ = _escaped(family.help) if is_open else family.help.replace("\\", r"\\").replace("\n", r"\n")
+        help_ = escaped(family.help) if is_open else family.help.replace("\\", r"\\").replace("\n", r"\n")
         yield f"# HELP {shown} {help_}\n# TYPE {shown} {family.kind}\n"
         if family.kind == "histogram":
             yield from _histogram(family, is_open=is_open)
             continue
-        for (sample, labels), value in family.samples.items():
-            yield f"{sample}{_braced(labels)} {_number(value)}\n"
+        for series, value in family.samples:
+            yield f"{series.text}{number(value)}\n"
 
 
 def _histogram(family: Family, *, is_open: bool) -> Iterator[str]:
     has_exemplars = is_open and family.name == _WITH_EXEMPLARS
-    for labels, bounds in family.buckets.items():
+    sums = {series.group: value for series, value in family.samples}
+    for group, bounds in family.buckets.items():
         below = 0.0
-        service = dict(labels).get("service", "")
         for at, bound in enumerate(sorted(bounds)):
-            below += bounds[bound]
-            with_bound = (*labels, ("le", _number(bound)))
-            exemplar = EXEMPLARS.last(service, at) if has_exemplars else None
-            yield (
-                f"{family.name}_bucket{_braced(with_bound)} {_number(below)}"
-                f"{_rendered(exemplar) if exemplar else ''}\n"
-            )
-        yield f"{family.name}_count{_braced(labels)} {_number(below)}\n"
-        total = family.samples.get((f"{family.name}_sum", labels), 0.0)
-        yield f"{family.name}_sum{_braced(labels)} {_number(total)}\n"
+            series, value = bounds[bound]
+            below += value
+            exemplar = EXEMPLARS.last(dict(series.labels)["service"], at) if has_exemplars else None
+            yield f"{series.text}{number(below)}{_rendered(exemplar) if exemplar else ''}\n"
+        yield f"{family.name}_count{group} {number(below)}\n"
+        yield f"{family.name}_sum{group} {number(sums.get(group, 0.0))}\n"
 
 
 def _rendered(exemplar: Exemplar) -> str:
-    labels = _braced(((exemplar.label, exemplar.id),))
-    return f" # {labels} {_number(exemplar.duration_s)} {exemplar.ended:.3f}"
-
-
-def _braced(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join([f'{name}="{_escaped(value)}"' for name, value in labels]) + "}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _number(value: float) -> str:
-    return "+Inf" if value == float("inf") else repr(float(value))
+    labels = braced(((exemplar.label, exemplar.id),))
+    return f" # {labels} {number(exemplar.duration_s)} {exemplar.ended:.3f}"

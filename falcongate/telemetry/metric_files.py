@@ -14,7 +14,7 @@ import fcntl
 import os
 from contextlib import contextmanager, suppress
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,38 +26,35 @@ KINDS: Final = ("counter", "histogram")
 _HEAD_BYTES: Final = 8
 _VALUE_BYTES: Final = 16
 _INTEGER: Final = Struct("i")
+_DOUBLE: Final = Struct("d")
+# The value, and when it was set: nothing of ours needs that.
 _TWO_DOUBLES: Final = Struct("dd")
 # No metric's: theirs are JSON.
 _HOLDS: Final = b"holds:"
 _LOOKS: Final = 100
 
 
-class Entry(NamedTuple):
-    """One number: what it is of, as prometheus_client writes that, and when it was set (0: never said)."""
-
-    key: bytes
-    value: float
-    set_at: float
-
-
 class Broken(Exception):
     """A file that a worker died writing, or that a full disk cut short."""
 
 
-def entries_of(data: bytes) -> Iterator[Entry]:
-    """All numbers of a file's bytes. Raises Broken where they end before their time."""
-    used = _used_of(data)
-    if used > len(data):
-        raise Broken
+def entries_of(data: bytes) -> Iterator[tuple[bytes, float]]:
+    """All numbers of a file's bytes, and before each what it is of, as prometheus_client writes that.
+
+    Raises Broken where they end before their time.
+    """
+    used, there = _used_of(data), len(data)
     at = _HEAD_BYTES
     while at < used:
+        if at + _INTEGER.size > there:
+            raise Broken
         length: int = _INTEGER.unpack_from(data, at)[0]
         at += _INTEGER.size
         # Padded to eight bytes, with one at least.
         value_at = at + length + 8 - (length + 4) % 8
-        if length < 0 or value_at + _VALUE_BYTES > used:
+        if length < 0 or value_at + _VALUE_BYTES > there:
             raise Broken
-        yield Entry(data[at : at + length], *_TWO_DOUBLES.unpack_from(data, value_at))
+        yield data[at : at + length], _DOUBLE.unpack_from(data, value_at)[0]
         at = value_at + _VALUE_BYTES
 
 
@@ -112,8 +109,8 @@ def _absorb_kind(directory: Path, kind: str, names: list[str]) -> None:
         return
     for name in present:
         with suppress(OSError, Broken), (directory / name).open("rb") as file:
-            for entry in entries_of(_contents(file.fileno())):
-                sums[entry.key] = sums.get(entry.key, 0.0) + entry.value
+            for key, value in entries_of(_contents(file.fileno())):
+                sums[key] = sums.get(key, 0.0) + value
     _write(path, sums, present)
     _remove(directory, present)
     # A later process may have the number of one that is gone: its file must count.
@@ -124,7 +121,7 @@ def _read_merged(path: Path) -> tuple[dict[bytes, float], list[str]]:
     sums: dict[bytes, float] = {}
     held: list[str] = []
     with suppress(OSError, Broken):
-        for key, value, _ in entries_of(path.read_bytes()):
+        for key, value in entries_of(path.read_bytes()):
             if key.startswith(_HOLDS):
                 held.append(key.removeprefix(_HOLDS).decode())
             else:
@@ -202,7 +199,7 @@ def _used_of(data: bytes) -> int:
 
 def _held_by(data: bytes) -> Iterator[str]:
     with suppress(Broken):
-        for key, _, _ in entries_of(data):
+        for key, _ in entries_of(data):
             if not key.startswith(_HOLDS):
                 return
             yield key.removeprefix(_HOLDS).decode()

@@ -1,8 +1,8 @@
 """Every metric of the gateway: name, help, unit and labels. Who counts is `tally.py`.
 
 Labels are bounded: services, breakers and policies by the configuration, all else by what the code can say.
-With several workers the values live in files that prometheus_client shares between them; the gauges are all of
-live workers, as nobody could tell what one that is gone would say.
+With several workers the values live in files that prometheus_client shares between them; the gauges are all
+of live workers, as nobody could tell what one that is gone would say.
 """
 
 from __future__ import annotations

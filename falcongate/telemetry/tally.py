@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Counter_
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.telemetry.exemplars import EXEMPLARS
 from falcongate.telemetry.metrics import (
@@ -35,7 +35,7 @@ from falcongate.telemetry.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from prometheus_client import Histogram
+    from prometheus_client import Counter, Histogram
 
     from falcongate.telemetry.record import Record, Tried
 
@@ -110,9 +110,9 @@ def tally(records: Iterable[Record]) -> None:
     for service, batch in batches.items():
         _count(service, batch)
     for (service, problem), count in problems.items():
-        PROBLEMS.labels(service, problem).inc(count)
+        _add(_value(PROBLEMS, service, problem), count)
     for (policy, decision), count in decisions.items():
-        LIMITS.labels(policy, decision).inc(count)
+        _add(_value(LIMITS, policy, decision), count)
 
 
 def _decisions(record: Record) -> Iterable[tuple[str, str]]:
@@ -129,31 +129,56 @@ def _count(service: str, batch: _Batch) -> None:
     for (method, status), count in batch.requests.items():
         known_method = method if method in _METHODS else "other"
         known_status = str(status) if status in _STATUSES else _class_of(status)
-        REQUESTS.labels(service, known_method, known_status).inc(count)
+        _add(_value(REQUESTS, service, known_method, known_status), count)
     for outcome, count in batch.attempts.items():
-        ATTEMPTS.labels(service, outcome).inc(count)
-    observe_all(DURATION.labels(service), BUCKETS_S, batch.durations)
+        _add(_value(ATTEMPTS, service, outcome), count)
+    observe_all(_of_service(DURATION, service), BUCKETS_S, batch.durations)
     if batch.first_bytes:
-        observe_all(FIRST_BYTE.labels(service), BUCKETS_S, batch.first_bytes)
+        observe_all(_of_service(FIRST_BYTE, service), BUCKETS_S, batch.first_bytes)
     if batch.answered:
-        observe_all(ANSWERED.labels(service), BUCKETS_S, batch.answered)
+        observe_all(_of_service(ANSWERED, service), BUCKETS_S, batch.answered)
     if batch.connected:
-        observe_all(CONNECTED.labels(service), CONNECTION_BUCKETS_S, batch.connected)
+        observe_all(_of_service(CONNECTED, service), CONNECTION_BUCKETS_S, batch.connected)
     if batch.received:
-        RECEIVED.labels(service).inc(batch.received)
+        _add(_value(RECEIVED, service), batch.received)
     if batch.sent:
-        SENT.labels(service).inc(batch.sent)
+        _add(_value(SENT, service), batch.sent)
 
 
 def observe_all(histogram: Histogram, bounds: Sequence[float], seconds: Sequence[float]) -> None:
     """What `observe` does for one value, for many: it adds to these same parts. Does not wait."""
+    buckets = histogram._buckets
     in_bucket: dict[int, int] = {}
     for duration_s in seconds:
         at = bisect_left(bounds, duration_s)
         in_bucket[at] = in_bucket.get(at, 0) + 1
     for at, count in in_bucket.items():
-        histogram._buckets[at].inc(count)
-    histogram._sum.inc(sum(seconds))
+        _add(buckets[at], count)
+    _add(histogram._sum, sum(seconds))
+
+
+def _add(value: Any, amount: float) -> None:
+    """What `inc` of a value does, without its lock and its look for a fork.
+
+    PERF: a third of the time. Only the loop's thread counts, no greenlet switches in here, and workers do not
+    fork.
+    """
+    if not value._multiprocess:
+        value.inc(amount)
+        return
+    value._value = total = value._value + amount
+    value._file.write_value(value._key, total, 0.0)
+
+
+# PERF: finding a metric's child takes as long as adding to it. Labels are bounded, and so are these.
+@cache
+def _value(counter: Counter, *labels: str) -> Any:
+    return counter.labels(*labels)._value
+
+
+@cache
+def _of_service(histogram: Histogram, service: str) -> Histogram:
+    return histogram.labels(service)
 
 
 @lru_cache(maxsize=1_024)
