@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from falcongate.config.environment import ProcessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
+    from falcongate.resources.operators import Operators
     from falcongate.state.store import SharedState
 
 _TIDY_EVERY_S: Final = 5.0
@@ -169,21 +170,23 @@ class Gateway(Context):
         live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
         cluster = ClusterMetrics(shared, breakers, heartbeat)
         admin.add(app, shared, breakers, live=live, cluster=cluster)
-        health = Health(
-            self._forwarder.targets,
-            heartbeat,
-            breakers,
-            is_redis_embedded=self.settings.redis.url is None,
-            operators=admin.operators,
-            configuration=version_of(self.settings),
-        )
-        app.add_route("/health", health)
+        app.add_route("/health", self._health(heartbeat, breakers, admin.operators))
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
         app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
         return app
+
+    def _health(self, heartbeat: Heartbeat | None, breakers: Breakers, operators: Operators) -> Health:
+        return Health(
+            self._forwarder.targets,
+            heartbeat,
+            breakers,
+            is_redis_embedded=self.settings.redis.url is None,
+            operators=operators,
+            configuration=version_of(self.settings),
+        )
 
     def _access(self, shared: SharedState, tokens: Tokens) -> Access:
         keys = api_keys_of(self.settings, shared)
