@@ -41,10 +41,14 @@ class WorkerMetrics:
         self.round_trips = RoundTrips()
         self._transitions = TransitionTally()
         self._shown = Shown()
+        self._heard: dict[str, int] = {}
 
     def tell_of_transition(self, breaker: Breaker, is_alone: bool) -> None:  # noqa: FBT001  # called by guards
         """Count a transition of a breaker, unless it is an old one. Does not wait."""
-        if breaker.since_s and breaker.now_s - breaker.since_s < _NEWS_FOR_S:
+        before, self._heard[breaker.name] = self._heard.get(breaker.name), breaker.generation
+        # To go on without the shared state, or with it again, is none.
+        is_another = breaker.generation != before
+        if is_another and breaker.since_s and breaker.now_s - breaker.since_s < _NEWS_FOR_S:
             what = (breaker.name, breaker.before, breaker.state, reason_of(breaker))
             self._transitions.note(Transition(*what, breaker.generation), is_own=is_alone)
 

@@ -43,10 +43,9 @@ class _Sent(NamedTuple):
 class Lane:
     """One server, one connection to it, and everybody who asks it.
 
-    `on_change` is called when the server is away or back, `on_round_trip` with the seconds that one has
-    taken; neither may wait. `probe_key` is written to see whether it is away. `redirect` takes a call that
-    belongs to another server of the cluster, with the kind (MOVED or ASK) and the address, and answers
-    whether it knows that one.
+    `on_change` is called when the server is away or back, `on_round_trip` with the seconds one took; they may
+    not wait. `probe_key` is written to see whether it is away. `redirect` takes a call for another
+    server of the cluster, with the kind (MOVED or ASK) and address, and answers whether it knows that one.
     """
 
     def __init__(

@@ -195,8 +195,11 @@ CLUSTER: Final = (
 
 def expect(services: Iterable[str], policies: Iterable[str]) -> None:
     """Show these from the start, with nothing counted: what is absent cannot be watched."""
-    for service in ("", *services):
+    names = tuple(services)
+    for service in ("", *names):
         DURATION.labels(service)
+    for service in names:
+        WEBSOCKETS.labels(service)
     for policy in policies:
         for decision in DECISIONS:
             LIMITS.labels(policy, decision)
