@@ -11,13 +11,6 @@ from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Breaker, BreakerRules, Outcome
 
 
-class Time:
-    """The store's clock."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000
-
-
 def reported(rules: BreakerRules, **counts: int) -> Breaker:
     """A breaker that these calls were too much for."""
     return MemoryState().report("hr", rules, host="a", generation=0, **counts).breaker

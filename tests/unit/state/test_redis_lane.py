@@ -7,7 +7,7 @@ import gevent
 from falcongate.errors import StoreAway
 from falcongate.state.redis_call import Call, Script
 from falcongate.state.redis_lane import Lane
-from tests.support.spoken import (
+from tests.support.spoken import LANE_BUDGET_S, (
     LANE_BUDGET_S,
     OK,
     SpokenNode,
@@ -30,6 +30,21 @@ def test_what_is_asked_in_one_turn_is_one_write(lane: Lane, node: SpokenNode) ->
     assert [command[1] for command in heard] == [str(n) for n in range(32)]
     assert node.end().reads == 1
     assert answers(callers) == list(range(32))
+
+
+def test_a_round_trip_is_told_once_for_all_who_shared_it(
+    lane: Lane, node: SpokenNode, round_trips: list[float]
+) -> None:
+    callers = asking(lane, *(echo(str(n)) for n in range(8)))
+    node.end().heard(8)
+    gevent.sleep(0.01)
+    assert round_trips == []
+
+    node.end().say(*(number(n) for n in range(8)))
+    assert answers(callers) == list(range(8))
+
+    (seconds,) = round_trips
+    assert 0.01 <= seconds < LANE_BUDGET_S
 
 
 def test_what_is_asked_during_a_round_trip_goes_out_together_after_it(lane: Lane, node: SpokenNode) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import mmap_dict
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import parser as openmetrics
@@ -51,12 +53,21 @@ def told_by_prometheus(directory: Path) -> set[tuple[str, tuple[tuple[str, str],
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_files() -> Iterator[None]:
+    """Many are made."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mmap_dict, "_INITIAL_MMAP_SIZE", 4_096)
+        yield
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared")
 
 
 @pytest.mark.parametrize("parse", ["prometheus", "openmetrics"])
+@settings(max_examples=50, deadline=None)  # it waits for the disk
 @given(
     workers=st.lists(
         st.tuples(

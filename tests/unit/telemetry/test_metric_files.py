@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
@@ -46,6 +46,7 @@ def names(directory: Path) -> set[str]:
     return {path.name for path in directory.glob("*.db*")}
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(st.dictionaries(st.text(min_size=1, max_size=40), st.floats(0, 1e12), max_size=20))
 def test_what_prometheus_writes_is_read(values: dict[str, float]) -> None:
     path = Path(f"/dev/shm/metric-file-{os.getpid()}.db")  # noqa: S108  # hypothesis makes many
@@ -60,6 +61,7 @@ def test_what_prometheus_writes_is_read(values: dict[str, float]) -> None:
     assert read == values
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(st.dictionaries(st.text(min_size=1, max_size=40), st.floats(0, 1e12), max_size=20))
 def test_what_is_merged_could_be_prometheus_own(values: dict[str, float]) -> None:
     path = Path(f"/dev/shm/merged-file-{os.getpid()}.db")  # noqa: S108  # hypothesis makes many
