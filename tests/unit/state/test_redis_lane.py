@@ -7,7 +7,7 @@ import gevent
 from falcongate.errors import StoreAway
 from falcongate.state.redis_call import Call, Script
 from falcongate.state.redis_lane import Lane
-from tests.support.spoken import LANE_BUDGET_S, (
+from tests.support.spoken import (
     LANE_BUDGET_S,
     OK,
     SpokenNode,
