@@ -152,16 +152,16 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
     """
     del server
     _gone().add(int(worker.pid))
-    _absorb_gone()
+    try:
+        _absorb_gone()
+    except OSError as error:
+        sys.stderr.write(f"Metrics of workers that have ended could not be added up yet: {error}\n")
 
 
 def _absorb_gone() -> None:
-    """Add up what workers that have ended have counted; what fails is done with the next that ends."""
-    try:
+    """Add up what workers that have ended have counted. Raises OSError; it is tried again each second."""
+    if _gone():
         absorb(_metrics_directory()[0], _gone())
-    except OSError as error:
-        sys.stderr.write(f"Metrics of workers that have ended could not be added up yet: {error}\n")
-    else:
         _gone().clear()
 
 
@@ -230,6 +230,8 @@ def _look_after(go_on: Callable[[], None], retired: RetiredWorkers) -> None:
     go_on()
     retired.look_after()
     _own_redis().look_after()
+    with suppress(OSError):
+        _absorb_gone()
 
 
 def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:

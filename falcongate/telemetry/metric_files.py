@@ -14,6 +14,7 @@ import fcntl
 import os
 from contextlib import contextmanager, suppress
 from struct import Struct
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _TWO_DOUBLES: Final = Struct("dd")
 # No metric's: theirs are JSON.
 _HOLDS: Final = b"holds:"
 _LOOKS: Final = 100
+_TRY_AGAIN_AFTER_S: Final = 0.01
+_TRIES: Final = 50
 
 
 class Broken(Exception):
@@ -75,16 +78,25 @@ def absorb(directory: Path, pids: Iterable[int]) -> None:
     """Add up what processes that are gone have counted, and remove their files. Waits for the disk only.
 
     May be ended at any time, and called again; several processes take their turn. Raises OSError when the
-    directory cannot be written: then all is as it was.
+    directory cannot be written, or another process does not come to an end: then all is as it was.
     """
     gone = tuple(pids)
     for pid in gone:
         for gauges in directory.glob(f"gauge_live*_{pid}.db"):
             gauges.unlink(missing_ok=True)
     with (directory / "merging.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take_turn(lock.fileno())
         for kind in KINDS:
             _absorb_kind(directory, kind, [f"{kind}_{pid}.db" for pid in gone])
+
+
+def _take_turn(lock: int) -> None:
+    """Wait for who merges, but not for one that was stopped in the middle."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sleep(_TRY_AGAIN_AFTER_S)
+    raise BlockingIOError("another process has been adding up for too long")
 
 
 def clear(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import threading
@@ -232,3 +233,16 @@ def test_a_master_begins_with_nothing(tmp_path: Path) -> None:
     (tmp_path / "somebody-else.txt").write_text("")
     clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["somebody-else.txt"]
+
+
+def test_who_was_stopped_while_merging_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_files, "_TRIES", 3)
+    write(tmp_path, "counter_1.db", a=1)
+    with (tmp_path / "merging.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match="for too long"):
+            absorb(tmp_path, [1])
+        assert sums(tmp_path) == {"a": 1}
+    absorb(tmp_path, [1])
+    assert sums(tmp_path) == {"a": 1}
+    assert names(tmp_path) == {"counter_merged.db"}
