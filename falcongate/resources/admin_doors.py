@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from falcongate.resources.admin_page import AdminPage
+from falcongate.resources.admin_page import AdminPage, PageFiles, read_page
 from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
 from falcongate.resources.doors import For
 from falcongate.resources.metrics import Metrics
@@ -74,7 +74,9 @@ class AdminDoors:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
         add("/admin/live", live)
-        add("/admin", AdminPage(self.operators, self._sessions))
+        page, page_files = read_page()
+        add("/admin", AdminPage(page, self.operators, self._sessions))
+        add("/admin/page/{name}", PageFiles(page_files))
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)
 
