@@ -102,7 +102,7 @@ class AdminPage:
         if self._sessions is not None:
             way = _SIGN_OUT if self._sessions.find(exchange.environ) is not None else _SIGN_IN
         who = f"You are <strong>{escape(name)}</strong>"
-        _show(resp, "".join((self._before, who, self._between, way, self._after)))
+        _show(resp, f"{self._before}{who}{self._between}{way}{self._after}")
 
     on_head = on_get
 

@@ -76,12 +76,12 @@ def assert_every_part_is_shown(seen: dict[str, Any]) -> None:
     for words in ("by jane: because", "412 calls, 3 failed, 1 slow", "http://open-2:8000", "reachable"):
         assert words in seen["services"]["open"]["text"]
     assert "not asked yet" in seen["services"]["none"]["text"]
-    assert "requests/s –" in seen["services"]["silent"]["text"]
+    assert "requests/s \N{EN DASH}" in seen["services"]["silent"]["text"]
     for words in ("api", "200/m by address", "318", "203.0.113.7 291", "44 would be", "shadow"):
         assert words in seen["limits"]
     assert "gw-3:17-77d0b2" in seen["hosts"]
     assert "differs" in seen["hosts"]
-    assert seen["redis"] == "The gateway’s own Redis is unreachable."
+    assert seen["redis"] == "The gateway\N{RIGHT SINGLE QUOTATION MARK}s own Redis is unreachable."
     for words in ("POST /api/billing/invoices", "503 circuit-open", "0.2 ms", " s ago)", "Why?"):
         assert words in seen["refusals"]
     for words in ("by jane: database is moved", "44, 23 failed, 0 slow", "half-open"):

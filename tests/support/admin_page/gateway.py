@@ -16,8 +16,10 @@ prints its port.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import falcon
 import gevent
@@ -105,7 +107,12 @@ class _Doors:
         resp.media = {"orders": self._played.orders}
 
 
-def _watch(socket: Any, played: Played) -> None:
+class _Socket(Protocol):
+    def send(self, text: str) -> None:
+        """Send a message."""
+
+
+def _watch(socket: _Socket, played: Played) -> None:
     told = ""
     while played.said["is_live"] and not played.said["is_away"]:
         news = json.dumps(played.picture())
@@ -120,24 +127,21 @@ def serve() -> None:
     played = Played()
     page, files = read_page()
     app: falcon.App[Any, Any] = falcon.App()
-    app.req_options.strip_url_path_trailing_slash = True
     doors = _Doors(played)
-    app.add_route("/admin", AdminPage(page, _Anybody(), None))  # type: ignore[arg-type]  # it is asked no more
+    app.add_route("/admin/", AdminPage(page, _Anybody(), None))  # type: ignore[arg-type]  # it is asked no more
     app.add_route("/admin/page/{name}", PageFiles(files))
     app.add_route("/admin/overview", doors)
     app.add_route("/admin/why/{request_id}", doors, suffix="why")
     app.add_route("/circuit-breaker/{order}/{name}", doors, suffix="order")
     app.add_route("/control", doors, suffix="control")
 
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ[EXCHANGE] = None
         if environ["PATH_INFO"] != "/admin/live":
             return app(environ, start_response)
         if played.said["is_live"] and "wsgi.websocket" in environ:
-            try:
+            with suppress(WebSocketError):  # the page has gone
                 _watch(environ["wsgi.websocket"], played)
-            except WebSocketError:
-                pass  # the page has gone
             return []
         start_response("403 Forbidden", [("Content-Type", _MEDIA)])
         return [b"{}"]

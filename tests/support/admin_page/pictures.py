@@ -1,13 +1,20 @@
-"""Pictures of gateways as `/admin/overview` tells them: a usual day, every state, hostile texts, very many."""
+"""Pictures of gateways as `/admin/overview` tells them: a usual day, every state, hostile texts, many."""
 
 from __future__ import annotations
 
-from math import sin
 from typing import Any, Final
 
-_STEPS: Final = 120
-_STEP_S: Final = 5
-_GAP: Final = range(30, 42)
+from tests.support.admin_page.parts import (
+    breaker,
+    host,
+    limit,
+    refusal,
+    service,
+    silence,
+    target,
+    transition,
+)
+
 _EVERY_STATE: Final = ("CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED")
 HOSTILE: Final = {
     "script": "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>",
@@ -16,105 +23,6 @@ HOSTILE: Final = {
     "lines": "one\r\ntwo\0three\u2028four",
     "markup": "&lt;b&gt;</textarea>--><svg onload=alert(1)>{{7*7}}${7*7}",
 }
-
-
-def breaker(state: str, at_s: float, **changed: Any) -> dict[str, Any]:
-    """A breaker in this state."""
-    told: dict[str, Any] = {
-        "state": state,
-        "since_s": at_s - 95,
-        "until_s": 0.0,
-        "by": "",
-        "why": "",
-        "calls": 412,
-        "failures": 3,
-        "slow": 1,
-        "total_calls": 91_204,
-        "total_failures": 231,
-    }
-    return {**told, **changed}
-
-
-def target(url: str, health: str = "reachable", **changed: Any) -> dict[str, Any]:
-    """A target; nobody has asked about its breaker."""
-    return {"url": url, "health": health, "in_flight": 2, "breaker": None, **changed}
-
-
-def service(
-    name: str,
-    at_s: float,
-    *,
-    rate: float = 40.0,
-    errors: float = 0.0,
-    ms: float = 18.0,
-    gap: bool = False,
-    **changed: Any,
-) -> dict[str, Any]:
-    """A service with ten minutes of traffic that goes up and down; `errors` is their share at the end."""
-    phase = sum(name.encode()) % 17
-    first = int(at_s // _STEP_S) - _STEPS
-
-    def wave(index: int) -> float:
-        at = first + index
-        return 1 + 0.22 * sin(at / 9 + phase) + 0.1 * sin(at / 2.3 + phase)
-
-    requests = [round(rate * wave(index), 2) for index in range(_STEPS)]
-    failed = [
-        round(requests[index] * errors * max(0.0, (index - _STEPS * 0.8) / (_STEPS * 0.2)), 2)
-        for index in range(_STEPS)
-    ]
-    p50 = [None if gap and index in _GAP else round(ms * wave(index + 3), 1) for index in range(_STEPS)]
-    p99 = [None if one is None else round(one * (4 + wave(index * 3)), 1) for index, one in enumerate(p50)]
-    return {
-        "name": name,
-        "breaker": breaker("CLOSED", at_s),
-        "targets": [target(f"http://{name}-1:8000"), target(f"http://{name}-2:8000", in_flight=1)],
-        "now": {
-            "requests_per_s": requests[-1],
-            "errors_per_s": failed[-1],
-            "p50_ms": p50[-1],
-            "p99_ms": p99[-1],
-        },
-        "series": {
-            "step_s": _STEP_S,
-            "from_s": first * _STEP_S,
-            "requests_per_s": requests,
-            "errors_per_s": failed,
-            "p50_ms": p50,
-            "p99_ms": p99,
-        },
-    } | changed
-
-
-def refusal(at_s: float, number: int, **changed: Any) -> dict[str, Any]:
-    """A request that a limit refused."""
-    return {
-        "at_s": at_s,
-        "request_id": f"0d1f6c2a9b7e43f58a6c1e0f2d3b{number:04x}",
-        "method": "GET",
-        "path": f"/api/search/companies/{number}/documents",
-        "service": "search",
-        "status": 429,
-        "problem": "limit-reached",
-        "refused_by": ["api"],
-        "duration_ms": 0.4,
-        **changed,
-    }
-
-
-def transition(at_s: float, name: str, before: str, state: str, **changed: Any) -> dict[str, Any]:
-    """A change of a breaker."""
-    counts = {"calls": 44, "failures": 23, "slow": 0}
-    return {
-        "at_s": at_s,
-        "name": name,
-        "before": before,
-        "state": state,
-        "by": "",
-        "why": "23 of 44 failed",
-        **counts,
-        **changed,
-    }
 
 
 def quiet(at_s: float, began_s: float) -> dict[str, Any]:
@@ -138,61 +46,122 @@ def quiet(at_s: float, began_s: float) -> dict[str, Any]:
     }
 
 
-def host(name: str, **changed: Any) -> dict[str, Any]:
-    """A host that is like this one."""
-    told = {"name": name, "version": "0.1.0", "workers": 4, "config": "ab12cd34", "is_this": False}
-    return {**told, "differs": False, **changed}
-
-
 def demonstration(at_s: float, began_s: float) -> dict[str, Any]:
     """A usual day: most is well, a service fails, another is being moved."""
     began = began_s - began_s % 600
     services = [
-        service("billing", at_s, rate=14, errors=0.62, ms=160, breaker=breaker(
-            "OPEN", at_s, since_s=began_s - 19, until_s=began_s + 11, why="23 of 44 failed", calls=44, failures=23)),
-        service("documents", at_s, rate=22, ms=64, targets=[
-            target("http://documents-1:8000", in_flight=7), target("http://documents-2:8000", "unreachable", in_flight=0)]),
-        service("mail", at_s, rate=0, **_silence(at_s), breaker=breaker(
-            "DISABLED", at_s, since_s=began - 300, until_s=began + 1500, by="jane", why="database is moved")),
+        service(
+            "billing",
+            at_s,
+            rate=14,
+            errors=0.62,
+            ms=160,
+            breaker=breaker(
+                "OPEN",
+                at_s,
+                since_s=began_s - 19,
+                until_s=began_s + 11,
+                why="23 of 44 failed",
+                calls=44,
+                failures=23,
+            ),
+        ),
+        service(
+            "documents",
+            at_s,
+            rate=22,
+            ms=64,
+            targets=[
+                target("http://documents-1:8000", in_flight=7),
+                target("http://documents-2:8000", "unreachable", in_flight=0),
+            ],
+        ),
+        service(
+            "mail",
+            at_s,
+            rate=0,
+            **silence(at_s),
+            breaker=breaker(
+                "DISABLED",
+                at_s,
+                since_s=began - 300,
+                until_s=began + 1500,
+                by="jane",
+                why="database is moved",
+            ),
+        ),
         service("auth_service", at_s, rate=210, ms=6),
         service("hr", at_s, rate=38, ms=18),
         service("messaging", at_s, rate=64, ms=9, gap=True),
         service("reports", at_s, rate=2.4, ms=840),
         service("search", at_s, rate=120, ms=31),
         service("users", at_s, rate=96, ms=11),
-    ]  # fmt: skip
+    ]
     return {
         **quiet(at_s, began_s),
         "hosts": [
-            host("gw-1:17-ab12cd", is_this=True), host("gw-2:17-9f03e1"), host("gw-3:17-77d0b2", config="90ee1f07", differs=True),
+            host("gw-1:17-ab12cd", is_this=True),
+            host("gw-2:17-9f03e1"),
+            host("gw-3:17-77d0b2", config="90ee1f07", differs=True),
         ],
         "services": services,
         "limits": [
             limit("api", refused=318, top=[("203.0.113.7", 291), ("198.51.100.23", 27)]),
             limit("sign-in", rates=["20/m"], admitted=412, refused=3, top=[("192.0.2.81", 3)]),
-            limit("reports", rates=["5/s", "100/h"], key=["token.sub"], mode="shadow", would_refuse=44, admitted=2_911),
+            limit(
+                "reports",
+                rates=["5/s", "100/h"],
+                key=["token.sub"],
+                mode="shadow",
+                would_refuse=44,
+                admitted=2_911,
+            ),
         ],
         "transitions": [
             transition(began_s - 19, "billing", "CLOSED", "OPEN"),
-            transition(began - 300, "mail", "CLOSED", "DISABLED", by="jane", why="database is moved", calls=0, failures=0),
-            transition(began - 2400, "search", "HALF_OPEN", "CLOSED", why="5 probes succeeded", calls=5, failures=0),
-            transition(began - 2431, "search", "OPEN", "HALF_OPEN", why="the wait is over", calls=0, failures=0),
+            transition(
+                began - 300,
+                "mail",
+                "CLOSED",
+                "DISABLED",
+                by="jane",
+                why="database is moved",
+                calls=0,
+                failures=0,
+            ),
+            transition(
+                began - 2400, "search", "HALF_OPEN", "CLOSED", why="5 probes succeeded", calls=5, failures=0
+            ),
+            transition(
+                began - 2431, "search", "OPEN", "HALF_OPEN", why="the wait is over", calls=0, failures=0
+            ),
         ],
         "refusals": [
-            refusal(began_s - 3, 1), refusal(began_s - 4.2, 2),
-            refusal(began_s - 7, 3, method="POST", path="/api/billing/invoices", service="billing", status=503,
-                    problem="circuit-open", refused_by=["billing"], duration_ms=0.2),
-            refusal(began_s - 31, 4, path="/api/hr/people/17", service="hr", status=401, problem="unauthorized",
-                    refused_by=[], duration_ms=1.2),
+            refusal(began_s - 3, 1),
+            refusal(began_s - 4.2, 2),
+            refusal(
+                began_s - 7,
+                3,
+                method="POST",
+                path="/api/billing/invoices",
+                service="billing",
+                status=503,
+                problem="circuit-open",
+                refused_by=["billing"],
+                duration_ms=0.2,
+            ),
+            refusal(
+                began_s - 31,
+                4,
+                path="/api/hr/people/17",
+                service="hr",
+                status=401,
+                problem="unauthorized",
+                refused_by=[],
+                duration_ms=1.2,
+            ),
         ],
-    }  # fmt: skip
-
-
-def limit(name: str, *, top: list[tuple[str, int]] | None = None, **changed: Any) -> dict[str, Any]:
-    """A limit by address."""
-    told = {"mode": "enforce", "rates": ["200/m"], "key": ["address"], "admitted": 81_022, "refused": 0}
-    callers = [{"caller": caller, "refused": refused} for caller, refused in top or []]
-    return {"name": name, **told, "would_refuse": 0, "top": callers, **changed}
+    }
 
 
 def states(at_s: float, began_s: float) -> dict[str, Any]:
@@ -206,21 +175,17 @@ def states(at_s: float, began_s: float) -> dict[str, Any]:
         service("gone", at_s, targets=[target("http://gone:1", "unreachable")]),
         service("failing", at_s, errors=0.9),
         service("silent", at_s, now={}, series={}),
-        service("parted", at_s, targets=[
-            target("http://parted-1:8000", breaker=breaker("OPEN", at_s)),
-            target("http://parted-2:8000", breaker=breaker("CLOSED", at_s))]),
-    ]  # fmt: skip
+        service(
+            "parted",
+            at_s,
+            targets=[
+                target("http://parted-1:8000", breaker=breaker("OPEN", at_s)),
+                target("http://parted-2:8000", breaker=breaker("CLOSED", at_s)),
+            ],
+        ),
+    ]
     told = demonstration(at_s, began_s)
     return {**told, "services": services, "redis": {"state": "unreachable", "is_embedded": True}}
-
-
-def _silence(at_s: float) -> dict[str, Any]:
-    """What is told of a service that nobody asks."""
-    zeros, unknown = [0] * _STEPS, [None] * _STEPS
-    rates = {"requests_per_s": zeros, "errors_per_s": zeros, "p50_ms": unknown, "p99_ms": unknown}
-    first = int(at_s // _STEP_S) - _STEPS
-    now = {"requests_per_s": 0, "errors_per_s": 0, "p50_ms": None, "p99_ms": None}
-    return {"now": now, "series": {"step_s": _STEP_S, "from_s": first * _STEP_S, **rates}}
 
 
 def hostile(at_s: float, began_s: float) -> dict[str, Any]:
@@ -273,17 +238,59 @@ PICTURES: Final = {
 def why(request_id: str, at_s: float) -> dict[str, Any]:
     """Why a request was refused, with something that no page knows."""
     return {
-        "request_id": request_id, "at_s": at_s - 4, "method": "GET", "path": "/api/search/companies/1/documents",
-        "status": 429, "problem": "limit-reached", "duration_ms": 212.4, "never_heard_of": {"unknown": ["kept", "shown"]},
-        "route": {"prefix": "/api/search", "service": "search",
-                  "runners_up": [{"prefix": "/api", "why": "shorter"}, {"prefix": "/api/search/v2", "why": "does not match"}]},
+        "request_id": request_id,
+        "at_s": at_s - 4,
+        "method": "GET",
+        "path": "/api/search/companies/1/documents",
+        "status": 429,
+        "problem": "limit-reached",
+        "duration_ms": 212.4,
+        "never_heard_of": {"unknown": ["kept", "shown"]},
+        "route": {
+            "prefix": "/api/search",
+            "service": "search",
+            "runners_up": [
+                {"prefix": "/api", "why": "shorter"},
+                {"prefix": "/api/search/v2", "why": "does not match"},
+            ],
+        },
         "limits": [
-            {"name": "api", "rate": "200/m", "caller": "203.0.113.7", "cost": 1, "used": 200, "limit": 200, "remaining": 0, "refused": True},
-            {"name": "search", "rate": "50/s", "caller": "203.0.113.7", "cost": 1, "used": 3, "limit": 50, "remaining": 47, "refused": False},
+            {
+                "name": "api",
+                "rate": "200/m",
+                "caller": "203.0.113.7",
+                "cost": 1,
+                "used": 200,
+                "limit": 200,
+                "remaining": 0,
+                "refused": True,
+            },
+            {
+                "name": "search",
+                "rate": "50/s",
+                "caller": "203.0.113.7",
+                "cost": 1,
+                "used": 3,
+                "limit": 50,
+                "remaining": 47,
+                "refused": False,
+            },
         ],
         "breaker": {"name": "search", "state": "CLOSED", "calls": 412, "failures": 3},
         "attempts": [
-            {"target": "http://search-1:8000", "connect_ms": 100.2, "send_ms": 0.3, "wait_ms": 0, "failure": "connect-timeout"},
-            {"target": "http://search-2:8000", "connect_ms": 0.8, "send_ms": 0.2, "wait_ms": 96, "status": 200},
+            {
+                "target": "http://search-1:8000",
+                "connect_ms": 100.2,
+                "send_ms": 0.3,
+                "wait_ms": 0,
+                "failure": "connect-timeout",
+            },
+            {
+                "target": "http://search-2:8000",
+                "connect_ms": 0.8,
+                "send_ms": 0.2,
+                "wait_ms": 96,
+                "status": 200,
+            },
         ],
-    }  # fmt: skip
+    }
