@@ -6,11 +6,14 @@ import { time } from './times.js';
 import { isNumber, milliseconds, number, shown } from './words.js';
 
 const DEEPEST = 8;
-const MOMENT = /(^|_)at_s$|^(at|ended|since_s|until_s)$/;
+const MOMENT = /^(at|since|until)_s$/;
 const ATTEMPTS = /^(attempts|tried)$/;
-const WHOLE = /^(took|total|duration|ended)_(ms|s)$/;
 const LENGTH = /_(ms|s)$/;
 const FIRST_MOMENT_S = 1e9;
+// Of an attempt, in milliseconds since the request came; and what led there.
+const MOMENTS = [
+  ['began_ms', ''], ['connected_ms', 'connect'], ['sent_ms', 'send'], ['answered_ms', 'wait'], ['ended_ms', 'receive'],
+];
 
 export function tell(document) {
   return isObject(document) ? section(document, 0) : value('', document, 0);
@@ -21,7 +24,7 @@ function isObject(told) {
 }
 
 function words(key) {
-  return shown(key).replace(LENGTH, '').replaceAll('_', ' ');
+  return shown(key).replace(/^is_/, '').replace(LENGTH, '').replaceAll('_', ' ');
 }
 
 // What is short comes first, and then each part under its own heading.
@@ -57,7 +60,7 @@ function value(key, told, depth) {
 }
 
 function quantity(key, told) {
-  if (MOMENT.test(key) && told > FIRST_MOMENT_S) return time(told);
+  if (MOMENT.test(key)) return told > FIRST_MOMENT_S ? time(told) : '–';
   if (key.endsWith('_ms')) return milliseconds(told);
   if (key.endsWith('_s')) return told < 1 ? milliseconds(1000 * told) : `${number(told)} s`;
   return number(told);
@@ -88,57 +91,44 @@ function table(told, depth) {
 }
 
 function attempts(told, depth) {
-  const longest = Math.max(0, ...told.filter(isObject).map(wholeMs));
+  const whole = Math.max(0, ...told.filter(isObject).map((each) => each.ended_ms).filter(isNumber));
   return element('ol', { class: 'attempts' }, ...told.map((each) => element(
-    'li', {}, ...(isObject(each) ? attempt(each, longest, depth) : [value('', each, depth + 1)]),
+    'li', {}, ...(isObject(each) ? attempt(each, whole, depth) : [value('', each, depth + 1)]),
   )));
 }
 
-function attempt(told, longest, depth) {
-  const lengths = lengthsOf(told).map(({ key }) => key);
-  const others = Object.fromEntries(Object.entries(told).filter(([key]) => !lengths.includes(key)));
+function attempt(told, wholeMs, depth) {
   const parts = partsOf(told);
-  const legend = parts.map(({ key, ms }, index) => element(
-    'li', {}, element('i', { class: `swatch part-${index % 4}`, 'aria-hidden': 'true' }), `${words(key)} ${milliseconds(ms)}`,
+  if (!parts.length) return [value('', told, depth + 1)];
+  const others = Object.fromEntries(Object.entries(told).filter(([key]) => !MOMENTS.some(([moment]) => moment === key)));
+  const legend = parts.map(({ name, kind, ms }) => element(
+    'li', {}, element('i', { class: `swatch part-${kind}`, 'aria-hidden': 'true' }), `${name} ${milliseconds(ms)}`,
   ));
-  legend.push(element('li', { class: 'strong' }, `${milliseconds(wholeMs(told))} in all`));
-  return [bar(told, longest), element('ul', { class: 'plain legend' }, ...legend), value('', others, depth + 1)];
+  legend.push(element('li', { class: 'muted' }, `began after ${milliseconds(told.began_ms)}`));
+  return [bar(parts, wholeMs), element('ul', { class: 'plain legend' }, ...legend), value('', others, depth + 1)];
 }
 
+// What took how long. Where it did not come to a moment, the rest was what should have led there.
 function partsOf(told) {
-  return lengthsOf(told).filter(({ key }) => !WHOLE.test(key));
+  const { began_ms: began, ended_ms: ended } = told;
+  if (!isNumber(began) || !isNumber(ended)) return [];
+  const parts = [];
+  let from = began;
+  for (const [kind, [moment, name]] of MOMENTS.slice(1).entries()) {
+    const isLast = !isNumber(told[moment]);
+    const to = isLast ? ended : told[moment];
+    parts.push({ name, kind, from, ms: Math.max(to - from, 0) });
+    if (isLast) break;
+    from = to;
+  }
+  return parts;
 }
 
-function lengthsOf(told) {
-  return Object.entries(told)
-    .filter(([key, length]) => LENGTH.test(key) && !MOMENT.test(key) && isNumber(length) && length >= 0)
-    .map(([key, length]) => ({ key, ms: key.endsWith('_ms') ? length : 1000 * length }));
-}
-
-function wholeMs(told) {
-  const lengths = lengthsOf(told);
-  const whole = lengths.find(({ key }) => WHOLE.test(key));
-  return whole ? whole.ms : lengths.reduce((sum, { ms }) => sum + ms, 0);
-}
-
-// The parts of an attempt one after the other, as long as they took compared with the longest attempt.
-function bar(told, longest) {
-  const parts = partsOf(told);
-  const whole = wholeMs(told);
-  const percent = (ms) => `${longest ? ((100 * ms) / longest).toFixed(2) : 0}%`;
-  let begin = 0;
-  const drawnParts = parts.map(({ key, ms }, index) => {
-    const width = Math.min(ms, Math.max(whole - begin, 0));
-    const rect = drawn(
-      'rect', { x: percent(begin), width: percent(width), height: '100%', class: `part-${index % 4}` },
-      drawn('title', {}, `${words(key)} ${milliseconds(ms)}`),
-    );
-    begin += width;
-    return rect;
-  });
-  const inWords = parts.map(({ key, ms }) => `${words(key)} ${milliseconds(ms)}`).join(', ');
-  return drawn(
-    'svg', { class: 'bar', role: 'img', 'aria-label': `${milliseconds(whole)} in all${inWords && `: ${inWords}`}` },
-    drawn('rect', { width: percent(whole), height: '100%', class: 'part-whole' }), ...drawnParts,
-  );
+// Its parts one after the other, on the time from the request to the end of the last attempt.
+function bar(parts, wholeMs) {
+  const percent = (ms) => `${wholeMs ? ((100 * ms) / wholeMs).toFixed(2) : 0}%`;
+  const inWords = parts.map(({ name, ms }) => `${name} ${milliseconds(ms)}`).join(', ');
+  return drawn('svg', { class: 'bar', role: 'img', 'aria-label': inWords }, ...parts.map(({ kind, from, ms }) => drawn(
+    'rect', { x: percent(from), width: percent(ms), height: '100%', class: `part-${kind}` },
+  )));
 }

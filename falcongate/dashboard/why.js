@@ -7,6 +7,8 @@ import { shown } from './words.js';
 
 const LINK = /^#why=(.+)$/;
 const ANSWER_WITHIN_MS = 15000;
+// Callers choose ids; not every sign can be part of a path.
+const OF_PATHS = /^[\w~:@-][\w.~:@-]*$/;
 
 export class Why {
   #dialog;
@@ -74,7 +76,7 @@ function idIn(hash) {
 async function answerTo(id) {
   const failed = element('p', { role: 'alert', class: 'told', 'data-level': 'bad' });
   try {
-    const answer = await fetch(`/admin/why/${encodeURIComponent(id)}`, {
+    const answer = await fetch(OF_PATHS.test(id) ? `/admin/why/${id}` : `/admin/why?request_id=${encodeURIComponent(id)}`, {
       headers: { Accept: 'application/json' },
       cache: 'no-store',
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),

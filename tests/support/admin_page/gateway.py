@@ -81,9 +81,9 @@ class _Doors:
         del req
         resp.media = self._played.picture()
 
-    def on_get_why(self, req: falcon.Request, resp: falcon.Response, request_id: str) -> None:
-        """`GET /admin/why/<request id>`."""
-        del req
+    def on_get_why(self, req: falcon.Request, resp: falcon.Response, request_id: str = "") -> None:
+        """`GET /admin/why/<request id>`, and `/admin/why?request_id=...`."""
+        request_id = request_id or req.get_param("request_id", required=True)
         if request_id == "unknown":
             resp.status = falcon.HTTP_404
             resp.media = {"detail": "Nothing is known of it.", "suggestion": "Look at another host."}
@@ -132,6 +132,7 @@ def serve() -> None:
     app.add_route("/admin/page/{name}", PageFiles(files))
     app.add_route("/admin/overview", doors)
     app.add_route("/admin/why/{request_id}", doors, suffix="why")
+    app.add_route("/admin/why", doors, suffix="why")
     app.add_route("/circuit-breaker/{order}/{name}", doors, suffix="order")
     app.add_route("/control", doors, suffix="control")
 

@@ -237,6 +237,8 @@ PICTURES: Final = {
 
 def why(request_id: str, at_s: float) -> dict[str, Any]:
     """Why a request was refused, with something that no page knows."""
+    window = {"window_s": 60, "burst": None, "is_shadow": False, "counted_for": "203.0.113.7", "cost": 1}
+    attempt = {"is_reused": False, "reason": ""}
     return {
         "request_id": request_id,
         "at_s": at_s - 4,
@@ -246,51 +248,25 @@ def why(request_id: str, at_s: float) -> dict[str, Any]:
         "problem": "limit-reached",
         "duration_ms": 212.4,
         "never_heard_of": {"unknown": ["kept", "shown"]},
-        "route": {
-            "prefix": "/api/search",
-            "service": "search",
-            "runners_up": [
-                {"prefix": "/api", "why": "shorter"},
-                {"prefix": "/api/search/v2", "why": "does not match"},
-            ],
-        },
+        "route": {"prefix": "/api/search", "service": "search", "timeout_s": 30.0},
+        "passed_over": [{"prefix": "/api", "service": "catalogue"}],
+        "breaker": {"name": "search", "state": "CLOSED", "calls": 412, "failures": 3, "is_probe": False},
         "limits": [
-            {
-                "name": "api",
-                "rate": "200/m",
-                "caller": "203.0.113.7",
-                "cost": 1,
-                "used": 200,
-                "limit": 200,
-                "remaining": 0,
-                "refused": True,
-            },
-            {
-                "name": "search",
-                "rate": "50/s",
-                "caller": "203.0.113.7",
-                "cost": 1,
-                "used": 3,
-                "limit": 50,
-                "remaining": 47,
-                "refused": False,
-            },
+            {"policy": "api", "limit": 200, **window, "fits": False, "remaining": 0, "reset_s": 64.2},
+            {"policy": "search", "limit": 900, **window, "fits": True, "remaining": 547, "reset_s": None},
         ],
-        "breaker": {"name": "search", "state": "CLOSED", "calls": 412, "failures": 3},
         "attempts": [
             {
                 "target": "http://search-1:8000",
-                "connect_ms": 100.2,
-                "send_ms": 0.3,
-                "wait_ms": 0,
+                **_moments(0.6, None, None, None, 101.2),
                 "failure": "connect-timeout",
+                **attempt,
             },
-            {
-                "target": "http://search-2:8000",
-                "connect_ms": 0.8,
-                "send_ms": 0.2,
-                "wait_ms": 96,
-                "status": 200,
-            },
+            {"target": "http://search-2:8000", **_moments(101.4, 102.2, 102.4, 198, 212), **attempt},
         ],
     }
+
+
+def _moments(*moments: float | None) -> dict[str, float | None]:
+    names = ("began_ms", "connected_ms", "sent_ms", "answered_ms", "ended_ms")
+    return dict(zip(names, moments, strict=True))
