@@ -5,6 +5,8 @@ import { brief, count, stateOf } from './words.js';
 const LEVELS = ['bad', 'warn', 'note', 'ok', 'none'];
 const ERRORS_BAD = 0.5;
 const ERRORS_WARN = 0.05;
+// A second. Where hardly anybody asks, a single error is the greater part.
+const ERRORS_FEW = 0.1;
 const RECENT_S = 60;
 
 export function worst(levels) {
@@ -22,7 +24,8 @@ export function levelOfTarget(target) {
 
 function levelOfErrors(now) {
   const share = errorShare(now);
-  return share >= ERRORS_BAD ? 'bad' : share >= ERRORS_WARN ? 'warn' : 'ok';
+  if (share < ERRORS_WARN) return 'ok';
+  return share >= ERRORS_BAD && now.errors_per_s >= ERRORS_FEW ? 'bad' : 'warn';
 }
 
 // One whose targets are in part away still works.

@@ -132,6 +132,22 @@ def test_an_order_is_given_with_the_keyboard_alone(look: Callable[[str], dict[st
     assert seen["refused"] == "Nobody has let you do this. Sign in at /admin/."
 
 
+def test_values_are_said_as_people_read_them(look: Callable[[str], dict[str, Any]]) -> None:
+    seen = look("words")
+    nothing = "\N{EN DASH}"
+    assert seen["numbers"] == ["0", "0.031", "1.3", "12", "100", "1,235", nothing, nothing, nothing]
+    assert seen["lengths"] == ["0 ms", "0.42 ms", "18.3 ms", "999 ms", "1.5 s", nothing]
+    assert seen["spans"][:5] == ["0 s", "0 s", "59 s", "1 min", "1 min 35 s"]
+    assert seen["spans"][5:] == ["10 min", "59 min", "1 h 0 min", "23 h 59 min", "1 d 1 h"]
+    assert seen["ages"] == ["in 20 s", "now", "5 s ago"]
+    assert seen["counts"] == ["1 call", "0 calls", "2 things are"]
+    assert seen["tops"] == [1, 1, 0.03, 1, 1.5, 8, 100, 150, 1e9]
+    # A picture with nothing in it, and one that is not as it should be.
+    assert [trouble["key"] for trouble in seen["nothing"]] == ["redis"]
+    assert seen["strange"] == ["hr: 6 % errors", "No Redis: nothing is shared"]
+    assert seen["rare"] == [["warn", "hr: 100 % errors"]]
+
+
 def test_who_may_only_look_is_offered_no_orders(look: Callable[[str], dict[str, Any]]) -> None:
     seen = look("rights")
     assert seen["buttons"] == 0

@@ -48,8 +48,34 @@ def quiet(at_s: float, began_s: float) -> dict[str, Any]:
 
 def demonstration(at_s: float, began_s: float) -> dict[str, Any]:
     """A usual day: most is well, a service fails, another is being moved."""
+    return {
+        **quiet(at_s, began_s),
+        "hosts": [
+            host("gw-1:17-ab12cd", is_this=True),
+            host("gw-2:17-9f03e1"),
+            host("gw-3:17-77d0b2", config="90ee1f07", differs=True),
+        ],
+        "services": _services(at_s, began_s),
+        "limits": [
+            limit("api", refused=318, top=[("203.0.113.7", 291), ("198.51.100.23", 27)]),
+            limit("sign-in", rates=["20/m"], admitted=412, refused=3, top=[("192.0.2.81", 3)]),
+            limit(
+                "reports",
+                rates=["5/s", "100/h"],
+                key=["token.sub"],
+                mode="shadow",
+                would_refuse=44,
+                admitted=2_911,
+            ),
+        ],
+        "transitions": _transitions(began_s),
+        "refusals": _refusals(began_s),
+    }
+
+
+def _services(at_s: float, began_s: float) -> list[dict[str, Any]]:
     began = began_s - began_s % 600
-    services = [
+    return [
         service(
             "billing",
             at_s,
@@ -97,71 +123,55 @@ def demonstration(at_s: float, began_s: float) -> dict[str, Any]:
         service("search", at_s, rate=120, ms=31),
         service("users", at_s, rate=96, ms=11),
     ]
-    return {
-        **quiet(at_s, began_s),
-        "hosts": [
-            host("gw-1:17-ab12cd", is_this=True),
-            host("gw-2:17-9f03e1"),
-            host("gw-3:17-77d0b2", config="90ee1f07", differs=True),
-        ],
-        "services": services,
-        "limits": [
-            limit("api", refused=318, top=[("203.0.113.7", 291), ("198.51.100.23", 27)]),
-            limit("sign-in", rates=["20/m"], admitted=412, refused=3, top=[("192.0.2.81", 3)]),
-            limit(
-                "reports",
-                rates=["5/s", "100/h"],
-                key=["token.sub"],
-                mode="shadow",
-                would_refuse=44,
-                admitted=2_911,
-            ),
-        ],
-        "transitions": [
-            transition(began_s - 19, "billing", "CLOSED", "OPEN"),
-            transition(
-                began - 300,
-                "mail",
-                "CLOSED",
-                "DISABLED",
-                by="jane",
-                why="database is moved",
-                calls=0,
-                failures=0,
-            ),
-            transition(
-                began - 2400, "search", "HALF_OPEN", "CLOSED", why="5 probes succeeded", calls=5, failures=0
-            ),
-            transition(
-                began - 2431, "search", "OPEN", "HALF_OPEN", why="the wait is over", calls=0, failures=0
-            ),
-        ],
-        "refusals": [
-            refusal(began_s - 3, 1),
-            refusal(began_s - 4.2, 2),
-            refusal(
-                began_s - 7,
-                3,
-                method="POST",
-                path="/api/billing/invoices",
-                service="billing",
-                status=503,
-                problem="circuit-open",
-                refused_by=["billing"],
-                duration_ms=0.2,
-            ),
-            refusal(
-                began_s - 31,
-                4,
-                path="/api/hr/people/17",
-                service="hr",
-                status=401,
-                problem="unauthorized",
-                refused_by=[],
-                duration_ms=1.2,
-            ),
-        ],
-    }
+
+
+def _transitions(began_s: float) -> list[dict[str, Any]]:
+    began = began_s - began_s % 600
+    return [
+        transition(began_s - 19, "billing", "CLOSED", "OPEN"),
+        transition(
+            began - 300,
+            "mail",
+            "CLOSED",
+            "DISABLED",
+            by="jane",
+            why="database is moved",
+            calls=0,
+            failures=0,
+        ),
+        transition(
+            began - 2400, "search", "HALF_OPEN", "CLOSED", why="5 probes succeeded", calls=5, failures=0
+        ),
+        transition(began - 2431, "search", "OPEN", "HALF_OPEN", why="the wait is over", calls=0, failures=0),
+    ]
+
+
+def _refusals(began_s: float) -> list[dict[str, Any]]:
+    return [
+        refusal(began_s - 3, 1),
+        refusal(began_s - 4.2, 2),
+        refusal(
+            began_s - 7,
+            3,
+            method="POST",
+            path="/api/billing/invoices",
+            service="billing",
+            status=503,
+            problem="circuit-open",
+            refused_by=["billing"],
+            duration_ms=0.2,
+        ),
+        refusal(
+            began_s - 31,
+            4,
+            path="/api/hr/people/17",
+            service="hr",
+            status=401,
+            problem="unauthorized",
+            refused_by=[],
+            duration_ms=1.2,
+        ),
+    ]
 
 
 def states(at_s: float, began_s: float) -> dict[str, Any]:
