@@ -86,7 +86,7 @@ class Plot {
   #words;
   #lines;
   #length = 0;
-  #top = element('span', { class: 'axis top' });
+  #top = element('span', { class: 'axis upper' });
   #svg;
   #cursor = drawn('path', { class: 'cursor' });
   #from = element('span');
@@ -116,7 +116,7 @@ class Plot {
       element('figcaption', {}, ...this.#lines.map(({ key, label, value }) => element(
         'span', { class: `reading ${key}` }, element('i', { class: 'swatch', 'aria-hidden': 'true' }), `${label} `, value,
       ))),
-      element('div', { class: 'canvas' }, this.#top, element('span', { class: 'axis bottom' }, '0'), this.#svg),
+      element('div', { class: 'canvas' }, this.#top, element('span', { class: 'axis lower' }, '0'), this.#svg),
       element('p', { class: 'span', 'aria-hidden': 'true' }, this.#from, this.#when, element('span', {}, 'now')),
     );
   }

@@ -86,7 +86,7 @@ def assert_every_part_is_shown(seen: dict[str, Any]) -> None:
         assert words in seen["refusals"]
     for words in ("by jane: database is moved", "44, 23 failed, 0 slow", "half-open"):
         assert words in seen["transitions"]
-    assert seen["you"] == "You are jane <b>of operations</b>"
+    assert seen["you"] == "You are jane"
     plots = [plot for plot in seen["plots"] if "of failing." in plot]
     assert len(plots) == 2
     assert "errors/s: last" in plots[0]
@@ -107,6 +107,7 @@ def test_words_of_strangers_are_text(look: Callable[[str], dict[str, Any]]) -> N
     seen = look("hostile")
     assert (seen["made"], seen["pwned"], seen["unseen"]) == (0, None, [])
     assert HOSTILE["script"] in seen["text"]
+    assert 'You are <img src=x onerror="window.pwned = 3">jane' in seen["text"]
     assert HOSTILE["markup"] in seen["text"]
     assert "hr⟨U+202E⟩gnp.exe⟨U+2066⟩⟨U+200F⟩" in seen["text"]
     assert "one⟨U+000D⟩⟨U+000A⟩two⟨U+0000⟩three⟨U+2028⟩four" in seen["text"]
@@ -197,4 +198,7 @@ def test_why_can_be_linked_to_and_is_left_as_it_was_come_to(look: Callable[[str]
 
 
 def test_many_services_and_refusals_are_all_shown(look: Callable[[str], dict[str, Any]]) -> None:
-    assert look("many")["counts"] == [30, 50]
+    seen = look("many")
+    assert seen["counts"] == [30, 50]
+    # What only screen readers are told takes no room, not even below the end.
+    assert 0 <= seen["below"] <= 40

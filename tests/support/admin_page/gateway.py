@@ -5,6 +5,7 @@ For states that are hard to bring about. `POST /control` says what is played, an
     picture     which of `PICTURES`
     is_live     whether WebSockets are taken; those that are there end with it
     is_away     whether connections end without an answer
+    name        who its reader is
     may_change  what the page is told that its reader may
     order       the status that orders are answered with
 
@@ -47,7 +48,8 @@ class Played:
 
     def begin(self, said: dict[str, Any]) -> None:
         """Play this from now on."""
-        usual = {"picture": "quiet", "is_live": True, "is_away": False, "may_change": True, "order": 200}
+        usual = {"picture": "quiet", "name": "jane", "may_change": True, "order": 200}
+        usual |= {"is_live": True, "is_away": False}
         self.said = {**usual, **self.said, **said}
         if said.get("anew") or not hasattr(self, "orders"):
             self.said = {**usual, **said}
@@ -57,17 +59,20 @@ class Played:
     def picture(self) -> dict[str, Any]:
         """What is told now."""
         told = PICTURES[self.said["picture"]](_now(), self.began)
-        told["you"] = {"name": "jane", "may_change": self.said["may_change"]}
+        told["you"] = {"name": self.said["name"], "may_change": self.said["may_change"]}
         return told
 
 
 class _Anybody:
     """Lets everybody look."""
 
+    def __init__(self, played: Played) -> None:
+        self._played = played
+
     def identify_reader(self, exchange: object) -> str:
-        """Nobody is asked for."""
+        """Whoever is played."""
         del exchange
-        return "jane <b>of operations</b>"
+        return str(self._played.said["name"])
 
 
 class _Doors:
@@ -128,7 +133,7 @@ def serve() -> None:
     page, files = read_page()
     app: falcon.App[Any, Any] = falcon.App()
     doors = _Doors(played)
-    app.add_route("/admin/", AdminPage(page, _Anybody(), None))  # type: ignore[arg-type]  # it is asked no more
+    app.add_route("/admin/", AdminPage(page, _Anybody(played), None))  # type: ignore[arg-type]  # it is asked no more
     app.add_route("/admin/page/{name}", PageFiles(files))
     app.add_route("/admin/overview", doors)
     app.add_route("/admin/why/{request_id}", doors, suffix="why")

@@ -77,11 +77,14 @@ const visits = {
       await page.setViewportSize({ width, height });
       for (const colorScheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme });
-        for (const picture of ['states', 'hostile']) {
-          await open({ picture });
-          seen.barriers.push(...await barriers(page));
-          seen.excess.push(await excess(page));
-        }
+        await open({ picture: 'hostile' });
+        seen.excess.push(await excess(page), await page.evaluate(() => {
+          const panel = document.querySelector('#ask').closest('.panel').getBoundingClientRect();
+          return Math.max(0, document.querySelector('#ask button').getBoundingClientRect().right - panel.right);
+        }));
+        await open({ picture: 'states' });
+        seen.barriers.push(...await barriers(page));
+        seen.excess.push(await excess(page));
         await open({ picture: 'demonstration' });
         await page.click('.service .change >> nth=0');
         seen.barriers.push(...await barriers(page));
@@ -99,7 +102,7 @@ const visits = {
   },
 
   async hostile() {
-    await open({ picture: 'hostile' });
+    await open({ picture: 'hostile', name: '<img src=x onerror="window.pwned = 3">jane' });
     seen.text = await page.innerText('body');
     seen.made = await page.locator('main script, main img, main svg[onload], main textarea').count();
     await page.click('.service .change >> nth=0');
@@ -287,19 +290,32 @@ const visits = {
 
   async many() {
     await open({ picture: 'many' });
+    await another(2);
+    seen.below = await page.evaluate(() => {
+      const end = document.querySelector('footer').getBoundingClientRect().bottom + scrollY;
+      return document.documentElement.scrollHeight - Math.ceil(end);
+    });
     seen.counts = [await page.locator('.service').count(), await page.locator('#refusals tbody tr').count()];
-    seen.drawMs = await page.evaluate(() => new Promise((resolve) => {
-      const lengths = [];
-      new PerformanceObserver((list) => lengths.push(...list.getEntries().map(({ duration }) => duration)))
-        .observe({ type: 'longtask' });
-      setTimeout(() => resolve(lengths), 3000);
-    }));
   },
 
   async picture() {
     await page.setViewportSize({ width: 1180, height: 940 });
     await open({ picture: 'demonstration' });
     await page.screenshot({ path: file });
+  },
+
+  // All of it, in a directory, for whoever wants to look.
+  async pictures() {
+    for (const picture of ['demonstration', 'states', 'hostile', 'many']) {
+      for (const [width, height] of [[1360, 900], [360, 740]]) {
+        for (const colorScheme of ['light', 'dark']) {
+          await page.setViewportSize({ width, height });
+          await page.emulateMedia({ colorScheme });
+          await open({ picture });
+          await page.screenshot({ path: `${file}/${picture}-${width}-${colorScheme}.png`, fullPage: true });
+        }
+      }
+    }
   },
 };
 
