@@ -9,11 +9,13 @@ with the folder.
     cli_keys    those that make API keys and end them
     cli_tokens  those that revoke tokens
     cli_audit   the one that tells what was changed by whom
+    cli_why     the one that tells why a request was answered as it was
     cli_state   what commands on the shared state have in common
     explain     what would become of a request, told rule by rule
     demo        small services to try the gateway with, in a process of their own
     wsgi        what gunicorn loads
     app         composition root: settings in, the WSGI application out
+    facts       what an exchange was judged by, as plain values for those who ask later
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
     resources   the doors: services, health, metrics
@@ -25,6 +27,7 @@ with the folder.
     telemetry   told by all, knows none
     config      what the operator says
     denials     who may not: refusals of callers, as values
+    outages     what the gateway itself cannot do at the moment, as values
     refusals    why else a request is not forwarded, as values
     errors      what can go wrong, as values
     wire        bytes on a socket, towards callers and services alike

@@ -25,6 +25,7 @@ from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
 from falcongate.errors import ConfigError, ConfigProblem
+from falcongate.facts import Facts, decisions_of, record_of
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
 from falcongate.middleware.cors import Cors
@@ -45,10 +46,9 @@ from falcongate.state.heartbeat import Heartbeat
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
-from falcongate.telemetry.access_log import AccessLog
+from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
-from falcongate.telemetry.record import Record
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from falcongate.config.environment import ProcessSettings
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
-    from falcongate.exchange import Exchange
     from falcongate.state.store import SharedState
+    from falcongate.telemetry.record import Record
 
 _TIDY_EVERY_S: Final = 5.0
 _NOT_THERE: Final = frozenset((400, 404, 410))
@@ -114,7 +114,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(_record_of, _takers(settings)).note,
+            report=Journal(record_of, _takers(settings, process), self._decide).note,
         )
         gevent.spawn(self._tidy)
 
@@ -124,6 +124,7 @@ class Gateway(Context):
         routes = RouteTable(self.settings)
         host = _host_name(process)
         shared, heartbeat = _shared_state(self.settings.redis, process, host)
+        self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
         breakers = Breakers(self.settings, shared, host=host)
 
         def parts() -> int:
@@ -164,12 +165,9 @@ class Gateway(Context):
         )
         live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
         admin.add(app, shared, breakers, live)
+        targets, is_embedded = self._forwarder.targets, self.settings.redis.url is None
         health = Health(
-            self._forwarder.targets,
-            heartbeat,
-            breakers,
-            is_redis_embedded=self.settings.redis.url is None,
-            operators=admin.operators,
+            targets, heartbeat, breakers, is_redis_embedded=is_embedded, operators=admin.operators
         )
         app.add_route("/health", health)
         app.add_route("/health/live", Alive())
@@ -258,11 +256,13 @@ def _keys_through(ca_file: str | None) -> Fetch:
     return fetch
 
 
-def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
+def _takers(settings: GatewaySettings, process: ProcessSettings) -> list[Callable[[list[Record]], None]]:
     """Who is told of requests that have ended."""
-    takers: list[Callable[[list[Record]], None]] = [tally]
+    takers: list[Callable[[list[Record]], None]] = []
+    if settings.metrics.enabled:
+        takers.append(tally)
     if settings.log.access:
-        takers.append(AccessLog().write)
+        takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
     return takers
 
 
@@ -279,30 +279,3 @@ def _host_name(process: ProcessSettings) -> str:
     its own alone.
     """
     return f"{platform.node()}:{process.master or os.getppid()}"
-
-
-def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
-    """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
-    match, caller = exchange.route_match, exchange.caller
-    return Record(
-        ended=exchange.ended + wall_clock_s,
-        request_id=exchange.request_id,
-        method=exchange.method,
-        path=exchange.target.partition(b"?")[0].decode("latin-1"),
-        service=exchange.service,
-        route=match.route.prefix if match is not None else "",
-        status=exchange.status,
-        answered_by="gateway" if exchange.problem or exchange.service_head is None else "service",
-        problem=exchange.problem,
-        reason=exchange.failure_reason,
-        duration_s=exchange.ended - exchange.started,
-        first_byte_s=exchange.begun - exchange.started if exchange.begun else 0.0,
-        service_s=exchange.service_s,
-        received_bytes=exchange.received_bytes,
-        sent_bytes=exchange.sent_bytes,
-        caller=exchange.caller_address,
-        identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
-        tried=tuple(exchange.tried),
-        refused_by=exchange.refused_by,
-        would_refuse=exchange.would_refuse,
-    )

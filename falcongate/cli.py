@@ -19,6 +19,7 @@ from falcongate.cli_audit import add_audit_command
 from falcongate.cli_breaker import add_breaker_command
 from falcongate.cli_keys import add_keys_command
 from falcongate.cli_tokens import add_tokens_command
+from falcongate.cli_why import add_why_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
 from falcongate.errors import ConfigError
 from falcongate.explain import aligned, explain, rewriting, shown
@@ -77,6 +78,7 @@ def _parser() -> ArgumentParser:
     add_keys_command(command, with_config)
     add_audit_command(command, with_config)
     add_tokens_command(command, with_config)
+    add_why_command(command, with_config)
     demonstrate = command("demo", _demo, "Run small services to try the gateway with.", with_workers)
     demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
     demonstrate.add_argument(

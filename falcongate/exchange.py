@@ -103,10 +103,13 @@ class Exchange:
     `limit_lines` are the header lines that say what is left of limits, by the `verdicts` on its
     `charges`, which `counted_by` has given; `refused_by` and `would_refuse` name those that refused it,
     or would have if they did not only watch. `refusal` was decided before there was anybody to answer it.
+    `detail` is what its caller was told of its `problem`, and `rooms` what limits on requests at the same
+    time said: name, limit, places taken, whether there was room, by whose count.
     `status` is what the caller was sent, 499 if it left before. `tried` are the attempts that were made.
     `breaker` is that of its service as it was found; `guard` let it pass under `guard_mark`, as a `probe`
-    if it tries a service that failed; targets in `shut_targets` are not to be tried, and with a
-    `pinned_target` no other than that one. What `is_once` is not repeated if it may have arrived.
+    if it tries a service that failed, which `is_probe` still says when that has ended; targets in
+    `shut_targets` are not to be tried, and with a `pinned_target` no other than that one. What
+    `is_once` is not repeated if it may have arrived.
     `places` are its own among those of requests at the same time. `failed_at` is how far the last attempt
     had come when it failed through its service, None if it did not; `failed_targets` are those of all
     such attempts. `waited_in_vain` says that the shared state did not answer in time, and need not be
@@ -123,6 +126,7 @@ class Exchange:
         "caller_channel",
         "charges",
         "counted_by",
+        "detail",
         "ended",
         "environ",
         "failed_at",
@@ -133,6 +137,7 @@ class Exchange:
         "host",
         "is_from_trusted_proxy",
         "is_once",
+        "is_probe",
         "limit_lines",
         "method",
         "on_close",
@@ -149,6 +154,7 @@ class Exchange:
         "refusal",
         "refused_by",
         "request_id",
+        "rooms",
         "route_match",
         "scheme",
         "sent_bytes",
@@ -169,6 +175,7 @@ class Exchange:
     charges: Sequence[Any]
     verdicts: Sequence[Any]
     counted_by: Literal["", "all hosts", "this worker", "memory"]
+    rooms: Sequence[tuple[str, int, int, bool, str]]
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]
     on_close: Callable[[], None] | None
@@ -193,7 +200,7 @@ class Exchange:
         self.route_match: Match | None = None
         self.service_head: ServiceHead | None = None
         self.service_s = 0.0
-        self.problem = self.query_token = ""
+        self.problem = self.detail = self.query_token = ""
         self.tried: list[Tried] = []
         self.breaker: Any = None
         self.status = 0
@@ -203,12 +210,12 @@ class Exchange:
         self.places: Places | None = None
         self.shut_targets: Collection[str] = ()
         self.pinned_target = ""
-        self.is_once = self.waited_in_vain = False
+        self.is_once = self.is_probe = self.waited_in_vain = False
         self.failed_at: Stage | None = None
         self.failed_targets: tuple[str, ...] = ()
         self.caller: Caller | None = None
         self.limit_lines = b""
-        self.charges = self.verdicts = self.refused_by = self.would_refuse = ()
+        self.charges = self.verdicts = self.rooms = self.refused_by = self.would_refuse = ()
         self.counted_by = ""
         self.refusal: Refusal | None = environ.get("falcongate.refusal")
         self.failure_reason = ""

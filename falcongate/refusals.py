@@ -1,4 +1,4 @@
-"""Why a request is not forwarded: every refusal but denials, with what its caller is told.
+"""Why a request is not forwarded: every refusal but denials and outages, with what its caller is told.
 
 By status. What each field means stands at GatewayError.
 """
@@ -9,7 +9,11 @@ from falcongate.errors import GatewayError
 
 
 class Refusal(GatewayError):
-    """We decided not to forward."""
+    """We decided not to forward.
+
+    In words of RFC 9209: by a rule (`http_request_denied`), because the request is not as it must be
+    (`http_request_error`), because of what it is for, or because we cannot (`proxy_internal_error`).
+    """
 
     proxy_status = "http_request_denied"
 
@@ -63,6 +67,21 @@ class NoSuchBreaker(Refusal):
     title = "No such breaker"
     suggestion = "Take a name from /circuit-breaker/status/."
     detail = "No service or target has this name."
+    proxy_status = "http_request_error"
+
+
+class NoSuchDecision(Refusal):
+    """Nothing is known of why a request was answered as it was."""
+
+    status = 404
+    problem = "no-such-decision"
+    title = "Nothing is known of this request"
+    suggestion = (
+        "Of requests that were answered in order only some are kept (decisions.ratio), of all others the last"
+        " (decisions.keep) of a day; look for its id in the access log."
+    )
+    detail = "No decision on a request of this id is kept."
+    proxy_status = "http_request_error"
 
 
 class NoRoute(Refusal):
@@ -84,6 +103,7 @@ class MethodNotAllowed(Refusal):
     title = "Method not allowed"
     suggestion = "Use one of the methods in the Allow header."
     detail = "This method is not allowed here."
+    proxy_status = "http_request_error"
 
 
 class CallerTimedOut(Refusal):
@@ -94,6 +114,7 @@ class CallerTimedOut(Refusal):
     title = "The request arrived too slowly"
     suggestion = "Send the whole request without long pauses."
     detail = "The request was not received in time."
+    proxy_status = "http_request_error"
     closes = True
 
 
@@ -105,6 +126,7 @@ class BodyTooLarge(Refusal):
     title = "Request body too large"
     suggestion = "Send a smaller body, or ask the operator to raise the limit."
     detail = "The request body is larger than this route accepts."
+    proxy_status = "http_request_error"
     closes = True
 
 
@@ -116,6 +138,7 @@ class TargetTooLong(Refusal):
     title = "Request line too long"
     suggestion = "Send long parameters in the body."
     detail = "The request line is longer than the gateway accepts."
+    proxy_status = "http_request_error"
     closes = True
 
 
@@ -157,6 +180,7 @@ class UpgradeRequired(Refusal):
     title = "Another version of WebSocket"
     suggestion = "Use version 13."
     detail = "Only version 13 of WebSocket is spoken here."
+    proxy_status = "http_request_error"
 
     def __init__(self) -> None:
         super().__init__(headers=(("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")))
@@ -170,6 +194,7 @@ class HeadTooLarge(Refusal):
     title = "Request header fields too large"
     suggestion = "Send fewer or shorter headers; very often it is cookies."
     detail = "The request headers are larger than the gateway accepts."
+    proxy_status = "http_request_error"
     closes = True
 
 
@@ -181,17 +206,8 @@ class UnsupportedCoding(Refusal):
     title = "Not implemented"
     suggestion = "Use a registered method and no transfer coding but chunked."
     detail = "The gateway does not implement what this request needs."
+    proxy_status = "http_request_error"
     closes = True
-
-
-class StateUnavailable(Refusal):
-    """The shared state is away, and this needs it."""
-
-    status = 503
-    problem = "state-unavailable"
-    title = "The shared state cannot be reached"
-    suggestion = "Look at the status first: the order may have arrived all the same. Then try again."
-    detail = "The state that all workers share did not answer in time."
 
 
 class Saturated(Refusal):
@@ -203,16 +219,6 @@ class Saturated(Refusal):
     suggestion = "Try again after the time in Retry-After."
     detail = "Too many requests are waiting for this service."
     proxy_status = "connection_limit_reached"
-
-
-class ShuttingDown(Refusal):
-    """The worker ends, so what would last must begin elsewhere."""
-
-    status = 503
-    problem = "shutting-down"
-    title = "The gateway is restarting"
-    suggestion = "Connect anew after the time in Retry-After."
-    detail = "This part of the gateway takes no more WebSockets."
 
 
 class CircuitOpen(Refusal):
@@ -244,50 +250,3 @@ class ServiceFull(TooManyAtOnce):
     problem = "service-full"
     title = "The service has enough to do"
     suggestion = "Try again after the time in Retry-After."
-
-
-class LimitsUnknown(Refusal):
-    """The shared state is away, and a limit of this route lets nothing pass without it."""
-
-    status = 503
-    problem = "limits-unknown"
-    title = "Requests cannot be counted at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "A limit of this route cannot be checked at the moment."
-
-
-class CredentialsUnknown(Refusal):
-    """What tells whether a credential is valid cannot be asked, and it is not known from before."""
-
-    status = 503
-    problem = "credentials-unknown"
-    title = "Credentials cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "The credentials of this request cannot be checked at the moment."
-
-
-class ProviderUnavailable(Refusal):
-    """The provider that operators sign in at cannot be asked. `why` is for the log."""
-
-    status = 503
-    problem = "provider-unavailable"
-    title = "Nobody can sign in at the moment"
-    suggestion = "Try again after the time in Retry-After, or use a token."
-    detail = "The provider that operators sign in at did not answer as it should."
-
-    def __init__(self, why: str = "", *, retry_after_s: int = 1) -> None:
-        super().__init__(retry_after_s=retry_after_s)
-        self.why = why
-
-
-class KeysUnavailable(Refusal):
-    """The keys of the issuer cannot be had, so that nobody can say whether a token is good."""
-
-    status = 503
-    problem = "keys-unavailable"
-    title = "Tokens cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
-    detail = "The keys of the token's issuer cannot be had at the moment."
-
-    def __init__(self) -> None:
-        super().__init__(retry_after_s=5)

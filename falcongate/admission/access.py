@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
-from falcongate.refusals import CredentialsUnknown, KeysUnavailable, Refusal
+from falcongate.outages import CredentialsUnknown, KeysUnavailable
+from falcongate.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

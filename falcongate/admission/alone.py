@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from falcongate.admission.recent import Recent
-from falcongate.refusals import LimitsUnknown
+from falcongate.outages import LimitsUnknown
 from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Charge, Window
 

@@ -20,7 +20,7 @@ from falcongate.config.policies import parse_rate
 from falcongate.denials import Unauthorized
 from falcongate.errors import StoreAway
 from falcongate.exchange import Caller
-from falcongate.refusals import CredentialsUnknown
+from falcongate.outages import CredentialsUnknown
 from falcongate.wire.api_key import PREFIX, KeyText, key_in_bearer, parse_key
 
 if TYPE_CHECKING:

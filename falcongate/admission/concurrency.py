@@ -14,7 +14,8 @@ import gevent
 
 from falcongate.admission.policies import PolicyScope, Selection
 from falcongate.errors import StoreAway
-from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
+from falcongate.outages import LimitsUnknown
+from falcongate.refusals import ServiceFull, TooManyAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,17 +123,22 @@ class Rooms:
     def _take(self, room: Room, key: str, exchange: Exchange) -> _Place | None:
         if self._taken(key) >= room.limit and room.scope.without_store != "open":
             # The shared state need not know of all of these yet, and could say nothing else.
+            _note(exchange, room, self._taken(key), fits=False, counted_by="this worker")
             return None
         place = _Place(key, f"{self._name}:{next(self._numbers)}")
         leased = self._lease(room, place, exchange)
         if leased is None:
-            if not self._has_part(room, key):
+            fits = self._has_part(room, key)
+            _note(exchange, room, self._taken(key) + fits, fits=fits, counted_by="this worker")
+            if not fits:
                 # It may have been taken and the answer come too late.
                 self._release(place)
                 return None
             self._apart.add(place)
-        elif not leased.granted:
-            return None
+        else:
+            _note(exchange, room, leased.in_use, fits=leased.granted, counted_by="all hosts")
+            if not leased.granted:
+                return None
         self._owners.setdefault(key, set()).add(place.owner)
         self._room_of[key] = room
         return place
@@ -185,6 +191,10 @@ class Rooms:
                 self._release(place)
             elif leased.granted:
                 self._apart.discard(place)
+
+
+def _note(exchange: Exchange, room: Room, taken: int, *, fits: bool, counted_by: str) -> None:
+    exchange.rooms = (*exchange.rooms, (room.name, room.limit, taken, fits, counted_by))
 
 
 def rooms_of(settings: GatewaySettings) -> Selection[Room, tuple[Room, ...]]:

@@ -17,7 +17,7 @@ from falcongate.admission.token_keys import Key
 from falcongate.config.identity import claims_in
 from falcongate.config.public_keys import algorithms_of, load_public_key
 from falcongate.denials import Unauthorized
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

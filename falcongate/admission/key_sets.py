@@ -21,7 +21,7 @@ from gevent.event import Event
 from falcongate.admission.recent import Recent
 from falcongate.admission.token_keys import fitting, keys_of
 from falcongate.errors import StoreAway
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.state.tokens import KEYS_LIFE_S, UNPROVEN_KEYS_LIFE_S
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ class ProbeInFlight:
     def begin(self, exchange: Exchange, generation: int) -> None:
         """It has its place, which is kept from now on. Does not wait."""
         self.generation = generation
+        exchange.is_probe = True
         self._looker = gevent.spawn(self._look_after, exchange)
 
     def end(self, exchange: Exchange) -> None:

@@ -20,7 +20,7 @@ from falcongate.admission.token_text import read_token
 from falcongate.admission.told_claims import told_lines
 from falcongate.denials import Unauthorized
 from falcongate.exchange import Caller
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -31,7 +31,8 @@ class ProcessSettings:
     """What the platform says of the processes; None: not said.
 
     `port` to listen on, how many `workers`, the `admin_token` of those who may steer the gateway. What its
-    master says: its own name, `master`, and the address of the gateway's own Redis, `own_redis`.
+    master says: its own name, `master`, and the address of the gateway's own Redis, `own_redis`. `no_color`
+    is what people say who want no colours on their terminals (no-color.org).
     """
 
     port: int | None
@@ -39,6 +40,7 @@ class ProcessSettings:
     admin_token: SecretStr | None
     master: str | None
     own_redis: str | None
+    no_color: bool
 
 
 def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[ConfigProblem]]:
@@ -66,6 +68,7 @@ def parse_process(environ: Mapping[str, str]) -> tuple[ProcessSettings, list[Con
         admin_token=SecretStr(token) if token else None,
         master=environ.get(MASTER) or None,
         own_redis=environ.get(OWN_REDIS) or None,
+        no_color=bool(environ.get("NO_COLOR")),
     )
     return made, problems
 

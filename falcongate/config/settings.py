@@ -19,7 +19,7 @@ from falcongate.config.identity import IssuerSettings, TokenSettings
 from falcongate.config.model import Settings
 from falcongate.config.policies import ConcurrencySettings, LimitSettings  # noqa: TC001  # pydantic needs it
 from falcongate.config.redis import RedisSettings
-from falcongate.config.telemetry import DecisionSettings, LogSettings, TraceSettings
+from falcongate.config.telemetry import DecisionSettings, LogSettings, MetricsSettings, TraceSettings
 from falcongate.config.tls import CallerTlsSettings, TlsSettings
 from falcongate.config.values import (
     Cidr,
@@ -231,6 +231,7 @@ class GatewaySettings(Settings):
     cors: CorsSettings = CorsSettings()
     security_headers: SecurityHeaderSettings = SecurityHeaderSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     traces: TraceSettings = TraceSettings()
     decisions: DecisionSettings = DecisionSettings()
     redis: RedisSettings = RedisSettings()

@@ -28,6 +28,13 @@ class LogSettings(Settings):
     """Least severe message that is logged on standard error."""
 
 
+class MetricsSettings(Settings):
+    """Numbers of what happens."""
+
+    enabled: bool = True
+    """Whether requests are counted, for `/metrics/` and the page at `/admin/`."""
+
+
 class TraceSettings(Settings):
     """Traces by OpenTelemetry: which requests are told, and to whom."""
 
@@ -60,5 +67,5 @@ class DecisionSettings(Settings):
     """Share of requests that were answered in order of which it is kept; of refusals and errors, that of all
     is."""
 
-    keep: Annotated[int, Field(ge=0, le=1_000_000), NotBoolean] = 10_000
-    """How many are kept at most, the last ones; 0: none."""
+    keep: Annotated[int, Field(ge=0, le=100_000), NotBoolean] = 5_000
+    """How many are kept at most, the last ones; 0: none. A thousand take 1 to 2 MB of Redis."""

@@ -39,6 +39,7 @@ def _answer_error(req: falcon.Request, resp: falcon.Response, error: GatewayErro
     del params
     exchange: Exchange = req.env[EXCHANGE]
     exchange.problem = error.problem
+    exchange.detail = error.detail
     exchange.service_head = None
     resp.stream = None
     resp.status = error.status
@@ -73,7 +74,7 @@ def _note_left(req: falcon.Request, resp: falcon.Response, error: CallerLeft, pa
     exchange: Exchange = req.env[EXCHANGE]
     # Perhaps it only closed its sending half, and a server that is not ours can still tell it.
     _answer_error(req, resp, MalformedRequest("The request was broken off."), params)
-    exchange.problem = ""
+    exchange.problem = exchange.detail = ""
     exchange.status = CALLER_LEFT_STATUS
     exchange.failure_reason = f"the caller left: {error}"
     if exchange.caller_channel is not None:

@@ -12,6 +12,7 @@ from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators, log_note
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
+from falcongate.resources.why import Why
 from falcongate.upstream.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class AdminDoors:
         note: Note = log_note,
     ) -> None:
         self._settings = settings.admin
+        self._has_metrics = settings.metrics.enabled
         self._own_url = settings.admin.url or settings.public_url
         self._limits = limits
         self._note = note
@@ -66,7 +68,8 @@ class AdminDoors:
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
 
-        add("/metrics", Metrics(self.operators))
+        if self._has_metrics:
+            add("/metrics", Metrics(self.operators))
         status = BreakerStatus(state, breakers, self.operators)
         add("/circuit-breaker/status", status)
         add("/circuit-breaker/status/{name}", status)
@@ -77,6 +80,9 @@ class AdminDoors:
         page, page_files = read_page()
         add("/admin", AdminPage(page, self.operators, self._sessions))
         add("/admin/page/{name}", PageFiles(page_files))
+        why = Why(state, self.operators)
+        add("/admin/why", why)
+        add("/admin/why/{request_id:path}", why)
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from falcongate.config.values import seconds_of
 from falcongate.errors import StoreAway
 from falcongate.exchange import EXCHANGE
-from falcongate.refusals import BodyTooLarge, MalformedRequest, NoSuchBreaker, StateUnavailable
+from falcongate.outages import StateUnavailable
+from falcongate.refusals import BodyTooLarge, MalformedRequest, NoSuchBreaker
 from falcongate.state.audit import Change, audit
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from falcongate.admission.access import has_claims
 from falcongate.denials import SignInFailed
 from falcongate.exchange import Caller
-from falcongate.refusals import ProviderUnavailable
+from falcongate.outages import ProviderUnavailable
 from falcongate.resources.id_token import NotValid, verified_claims
 from falcongate.resources.operators import one_line
 from falcongate.upstream.fetch import FetchFailed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from falcongate.admission.access import has_scopes
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.resources import pages
 from falcongate.state.audit import Change, audit
 

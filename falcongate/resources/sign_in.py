@@ -12,7 +12,7 @@ from gevent.lock import BoundedSemaphore
 from falcongate.config.admin import SIGN_IN_COOKIE
 from falcongate.denials import Forbidden, SignInFailed
 from falcongate.exchange import EXCHANGE
-from falcongate.refusals import ProviderUnavailable
+from falcongate.outages import ProviderUnavailable
 from falcongate.resources.admin_page import show_signed_out
 from falcongate.resources.openid import Departure
 from falcongate.resources.operator_sessions import Cookie, Seal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
@@ -11,10 +11,17 @@ from falcongate.errors import StoreAway
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from falcongate.state.store import Host, SharedState
+    from falcongate.state.store import SharedState
 
 _BEAT_EVERY_S: Final = 1.0
 _ALIVE_FOR_S: Final = 5.0
+
+
+class Host(NamedTuple):
+    """A host that is alive and what it says of itself."""
+
+    name: str
+    says: str
 
 
 class Heartbeat:

@@ -21,6 +21,7 @@ _SAFE: Final = re.compile(rf"[A-Za-z0-9._:@/-]{{1,{_MAX_LENGTH}}}", re.ASCII)
 TRANSITIONS: Final = f"{_STAMP}breakers"
 HOSTS: Final = f"{_STAMP}hosts"
 AUDIT: Final = f"{_STAMP}audit"
+DECISIONS: Final = f"{_STAMP}decisions"
 API_KEYS: Final = f"{_STAMP}key-ids"
 API_KEY_CHANGES: Final = f"{_STAMP}key-changes"
 REVOCATIONS: Final = f"{_STAMP}revocations"

@@ -15,10 +15,12 @@ import gevent
 from falcongate.errors import StoreAway
 from falcongate.state.api_keys import ApiKey, MemoryKeys
 from falcongate.state.audit import MemoryAudit
+from falcongate.state.decisions import MemoryDecisions
+from falcongate.state.heartbeat import Host
 from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
 from falcongate.state.sessions import MemorySessions
-from falcongate.state.store import Host, whole_ms
+from falcongate.state.store import whole_ms
 from falcongate.state.tokens import MemoryTokens, Revocation
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def _steady_ms() -> int:
     return monotonic_ns() // 1_000_000
 
 
-class MemoryState:
+class MemoryState(MemoryDecisions):
     """A `SharedState` in this process. `clock` tells its time in whole milliseconds; tests move it.
 
     While `fault` is set every question raises StoreAway: SLOW after having waited for `budget_s`.
@@ -69,6 +71,7 @@ class MemoryState:
         fault: Fault | None = None,
         budget_s: float = 0.05,
     ) -> None:
+        super().__init__()
         self.fault = fault
         self._clock = clock
         self._budget_s = budget_s

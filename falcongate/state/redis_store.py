@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from falcongate.state.heartbeat import Host
 from falcongate.state.keys import HOSTS, plain
 from falcongate.state.redis_api_keys import RedisApiKeys
 from falcongate.state.redis_audit import RedisAudit
 from falcongate.state.redis_breaker import RedisBreakers
 from falcongate.state.redis_call import Script
+from falcongate.state.redis_decisions import RedisDecisions
 from falcongate.state.redis_limits import RedisLimits
 from falcongate.state.redis_sessions import RedisSessions
 from falcongate.state.redis_tokens import RedisTokens
-from falcongate.state.store import Host, whole_ms
+from falcongate.state.store import whole_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 _HOSTS: Final = Script("hosts")
 
 
-class RedisState(RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisTokens, RedisAudit):
+class RedisState(
+    RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisTokens, RedisAudit, RedisDecisions
+):
     """A `SharedState`: limits, places, breakers and all else from its parts, and who is alive.
 
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.

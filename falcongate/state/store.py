@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from falcongate.state.api_keys import KeyStore
 from falcongate.state.audit import AuditLog
+from falcongate.state.decisions import DecisionLog
 from falcongate.state.sessions import SessionStore
 from falcongate.state.tokens import TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from falcongate.state.heartbeat import Host
 
 State = Literal["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED"]
 """Of a breaker. The last three are an operator's word and hold until they end or are taken back."""
@@ -207,14 +210,7 @@ class Transition:
     slow: int
 
 
-class Host(NamedTuple):
-    """A host that is alive and what it says of itself."""
-
-    name: str
-    says: str
-
-
-class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, Protocol):
+class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may

@@ -1,10 +1,14 @@
-"""One JSON line per request on standard output, written without making a request wait."""
+"""One line per request on standard output, written without making a request wait.
+
+JSON here, for programs; what is written to be read on a terminal is `console.py`.
+"""
 
 from __future__ import annotations
 
 import atexit
 import json
 import os
+import random
 import select
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -14,7 +18,13 @@ from typing import TYPE_CHECKING, Final
 import gevent
 from gevent import get_hub, monkey
 
+from falcongate.telemetry.console import ConsoleLines
+from falcongate.telemetry.metrics import LOG_DROPPED
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from falcongate.config.telemetry import LogSettings
     from falcongate.telemetry.record import Record
 
 _STDOUT: Final = 1
@@ -27,12 +37,33 @@ _SURE_BYTES: Final = 4_096
 class AccessLog:
     """Writes lines from a thread, as the reader may be slow.
 
-    Lines that the reader does not keep up with are dropped; a line says how many.
+    Lines that the reader does not keep up with are dropped; a line says how many, and so does a metric.
+    `shares` tells of which statuses not all requests get a line, `draw` a number from 0 to 1.
     """
 
-    __slots__ = ("_dropped", "_is_writing", "_lines", "_pending_bytes")
+    __slots__ = (
+        "_draw",
+        "_dropped",
+        "_is_writing",
+        "_lines",
+        "_pending_bytes",
+        "_render",
+        "_render_dropped",
+        "_shares",
+    )
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        render: Callable[[Record], str],
+        *,
+        render_dropped: Callable[[int], str],
+        shares: Mapping[int, float],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._render = render
+        self._render_dropped = render_dropped
+        self._shares = shares
+        self._draw = draw
         self._lines: list[str] = []
         self._pending_bytes = 0
         self._dropped = 0
@@ -41,23 +72,35 @@ class AccessLog:
 
     def write(self, records: list[Record]) -> None:
         """Add the lines of these requests. Does not wait."""
+        if self._shares:
+            records = [record for record in records if self._is_due(record.status)]
+        render = self._render
+        dropped = 0
         for record in records:
-            line = render_line(record)
+            line = render(record)
             self._pending_bytes += len(line)
             if self._pending_bytes > _MAX_PENDING_BYTES:
                 self._pending_bytes -= len(line)
-                self._dropped += 1
+                dropped += 1
             else:
                 self._lines.append(line)
+        if dropped:
+            self._dropped += dropped
+            LOG_DROPPED.inc(dropped)
         if not self._is_writing:
             self._is_writing = True
             gevent.spawn(self._write)
 
+    def _is_due(self, status: int) -> bool:
+        share = self._shares.get(status)
+        return share is None or self._draw() < share
+
     def _write(self) -> None:
         try:
             while self._lines:
-                data = self._take_pending()
-                get_hub().threadpool.apply(_write_all, (data,))
+                count = len(self._lines)
+                if not get_hub().threadpool.apply(_write_all, (self._take_pending(),)):
+                    LOG_DROPPED.inc(count)
         finally:
             self._is_writing = False
 
@@ -65,9 +108,9 @@ class AccessLog:
         lines, self._lines = self._lines, []
         self._pending_bytes = 0
         if self._dropped:
-            lines.append(f'{{"dropped_lines":{self._dropped}}}\n')
+            lines.append(self._render_dropped(self._dropped))
             self._dropped = 0
-        return "".join(lines).encode("latin-1")
+        return "".join(lines).encode("ascii")
 
     def _write_rest(self) -> None:
         """At the end of the process, which a reader that has stopped must not hold up."""
@@ -80,6 +123,31 @@ class AccessLog:
             if not poll.poll(_LAST_WAIT_MS):
                 return
             _write_all(data[at : at + _SURE_BYTES])
+
+
+def access_log_of(settings: LogSettings, *, is_plain: bool) -> AccessLog:
+    """The log as it was asked for. On a terminal it has colours, unless it `is_plain`."""
+    is_terminal = os.isatty(_STDOUT)
+    shares = shares_of(settings.sample)
+    if settings.format == "console" or (settings.format == "auto" and is_terminal):
+        lines = ConsoleLines(has_colours=is_terminal and not is_plain)
+        return AccessLog(lines.render, render_dropped=lines.render_dropped, shares=shares)
+    return AccessLog(render_line, render_dropped=render_dropped, shares=shares)
+
+
+def shares_of(sample: Mapping[str, float]) -> dict[int, float]:
+    """Statuses of which not all requests get a line; a single one goes before its class."""
+    shares: dict[int, float] = {}
+    for statuses, share in sorted(sample.items(), key=lambda entry: not entry[0].endswith("xx")):
+        first = int(statuses.replace("x", "0"))
+        count = 100 if statuses.endswith("xx") else 1
+        shares.update(dict.fromkeys(range(first, first + count), share))
+    return {status: share for status, share in shares.items() if share < 1}
+
+
+def render_dropped(count: int) -> str:
+    """The JSON that says how many lines are missing."""
+    return f'{{"dropped_lines":{count}}}\n'
 
 
 def render_line(record: Record) -> str:
@@ -101,10 +169,12 @@ def render_line(record: Record) -> str:
     return (
         f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
         f'"request_id":"{record.request_id}","method":"{record.method}",'
-        f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed}{limited},'
-        f'"duration_ms":{record.duration_s * 1000:.1f},"service_ms":{record.service_s * 1000:.1f},'
+        f'"path":{quoted(record.path)},"service":"{record.service}","route":"{record.route}",'
+        f'"status":{record.status},"answered_by":"{record.answered_by}"{failed}{limited},'
+        f'"duration_ms":{record.duration_s * 1000:.1f},"first_byte_ms":{record.first_byte_s * 1000:.1f},'
+        f'"service_ms":{record.service_s * 1000:.1f},'
         f'"received_bytes":{record.received_bytes},"sent_bytes":{record.sent_bytes},'
-        f'"caller":{quoted(record.caller)},"target":{quoted(target)},'
+        f'"caller":{quoted(record.caller)},"identity":{quoted(record.identity)},"target":{quoted(target)},'
         f'"attempts":{len(record.tried)}}}\n'
     )
 
@@ -114,10 +184,12 @@ def _moment(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
-def _write_all(data: bytes) -> None:
+def _write_all(data: bytes) -> bool:
+    """Whether all of it was written. Nobody may read the log any more, and no better place says so."""
     view = memoryview(data)
     try:
         while view:
             view = view[os.write(_STDOUT, view) :]
     except OSError:
-        pass  # nobody reads the log any more, and there is no better place to say so
+        return False
+    return True

@@ -62,6 +62,15 @@ LIMITS = Counter(
     "Requests over a limit, by policy; in mode shadow they were let through.",
     ("policy", "mode"),
 )
+LOG_DROPPED = Counter(
+    "falcongate_log_lines_dropped_total",
+    "Lines of the access log that were dropped, as nobody read it fast enough.",
+)
+DECISIONS_DROPPED = Counter(
+    "falcongate_decisions_dropped_total",
+    "Decisions that were to be kept and were not: too many of a kind, or the shared state away.",
+    ("why",),
+)
 REDIS = Gauge(
     "falcongate_redis_connected",
     "Whether the shared state can be asked: 1, or 0 if some worker cannot.",
@@ -102,6 +111,8 @@ def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
     """
     for service in ("", *services):
         DURATION.labels(service)
+    for why in ("too_many", "state_away"):
+        DECISIONS_DROPPED.labels(why)
     for policy, mode in limits:
         LIMITS.labels(policy, mode)
 

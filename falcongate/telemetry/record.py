@@ -48,9 +48,10 @@ class Record(NamedTuple):
     """One request that has ended. `ended` is wall time in seconds, `path` is without its query.
 
     A query may hold secrets, so nobody here ever sees it. `route` is the prefix of the route that was taken.
-    `answered_by` is `service` or `gateway`. `first_byte_s` is the time to the head of the answer, 0 if there
-    was none. `identity` is who the caller has proven to be, like `token:jane`. `refused_by`
-    are the rules and limits that refused it, `would_refuse` those in shadow mode that would have.
+    `answered_by` is `service`, `gateway`, or `nobody` if the caller had left. `first_byte_s` is the time to
+    the head of the answer, 0 if there was none. `identity` is who the caller has proven to be, like
+    `token:jane`. `refused_by` are the rules and limits that refused it, `would_refuse` those in
+    shadow mode that would have.
     """
 
     ended: float

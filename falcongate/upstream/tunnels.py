@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import gevent
 
 from falcongate.errors import Stage
-from falcongate.refusals import Saturated, ShuttingDown
+from falcongate.outages import ShuttingDown
+from falcongate.refusals import Saturated
 from falcongate.upstream.flow import Traffic
 from falcongate.upstream.tunnel import Tunnel
 from falcongate.wire.websocket import POLICY

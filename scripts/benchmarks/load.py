@@ -29,6 +29,7 @@ REQUESTS = {
     "get": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
     "limited": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
     "refused": b"GET /api/files/over HTTP/1.1\r\n" + _HOST + b"\r\n",
+    "told": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
     "alone": b"GET /api/files/small HTTP/1.1\r\n" + _HOST + b"\r\n",
     "post": _SMALL_POST,
     "download": b"GET /api/files/large HTTP/1.1\r\n" + _HOST + b"\r\n",
@@ -186,7 +187,7 @@ def main() -> None:
     case, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     rate = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
     signal.alarm(int(seconds) + _PATIENCE_S)  # a peer that stops answering ends the run, not the day
-    if case in ("get", "post", "limited", "refused"):
+    if case in ("get", "post", "limited", "refused", "told"):
         result = SmallRequests(REQUESTS[case], port, rate).run(seconds)
     elif case == "alone":
         result = SmallRequests(REQUESTS[case], port, rate, connections=1).run(seconds)

@@ -56,7 +56,7 @@ def program(name: str) -> str | None:
 def version(peer: str) -> str:
     """A peer's version as it tells it; ours and the stock application have Python's."""
     path = program(_VERSIONS.get(peer, _VERSIONS["nginx"])[0])
-    if peer in ("falcongate", "falcongate-limits", "stock"):
+    if peer.startswith("falcongate") or peer == "stock":
         return "on Python " + sys.version.split()[0]
     if path is None:
         return "not here"

@@ -19,6 +19,7 @@ _SMALL = {
     "paced_p50_ms": "paced p50",
     "paced_p99_ms": "paced p99",
 }
+_SMALL_TOLD = {key: name for key, name in _SMALL.items() if not key.endswith("ratio")}
 _SMALL_LIMITED = {key: name.replace("nginx", "lua") for key, name in _SMALL.items()}
 _ALONE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "ping_ms": "ping of Redis"}
 _SOCKETS = {"cpu_us": "CPU us", "ratio": "x nginx", "per_s": "messages/s", "busy_percent": "busy %"}
@@ -33,6 +34,7 @@ _TABLES = {
     "limited": ("small GET with limits in Redis, 32 connections", _SMALL_LIMITED),
     "refused": ("small GET over a limit in Redis, 32 connections", _SMALL_LIMITED),
     "alone": ("small GET, one connection, 100 a second", _ALONE),
+    "told": ("small GET, told with logs, metrics, traces and decisions, or not", _SMALL_TOLD),
     "sockets": ("WebSocket, echo of 1 KiB, 32 connections", _SOCKETS),
     "sockets-large": ("WebSocket, echo of 1 MiB, 4 connections", _SOCKETS),
     "sockets-idle": ("4,000 WebSockets in which nothing happens", _SOCKETS_IDLE),

@@ -19,11 +19,13 @@ from scripts.benchmarks.measure import measure, profile
 from scripts.benchmarks.peers import PEERS, Ports, files_service, sink_service, sockets_service, version
 from scripts.benchmarks.processes import OTHERS_CORE, PEER_CORE, free_port, is_pinned, running
 from scripts.benchmarks.report import render
+from scripts.benchmarks.telling_peers import TELLING_PEERS
 
 _OF_ALL = ("get", "post", "download", "upload", "held")
 _OF_LIMITS = ("limited", "refused", "alone")
+_OF_TELLING = ("told",)
 _OF_SOCKETS = ("sockets", "sockets-large", "sockets-idle")
-CASES = (*_OF_ALL, *_OF_LIMITS, *_OF_SOCKETS)
+CASES = (*_OF_ALL, *_OF_LIMITS, *_OF_TELLING, *_OF_SOCKETS)
 _CASES_OF: dict[str, tuple[str, ...]] = {
     "falcongate": (*_OF_ALL, "alone", *_OF_SOCKETS),
     "nginx": (*_OF_ALL, *_OF_SOCKETS),
@@ -32,11 +34,13 @@ _CASES_OF: dict[str, tuple[str, ...]] = {
     "falcongate-limits": _OF_LIMITS,
     "nginx-lua": _OF_LIMITS,
     "traefik-redis": _OF_LIMITS,
+    "falcongate-telling": _OF_TELLING,
+    "falcongate-silent": _OF_TELLING,
 }
 """Of peers that do not do all but these."""
 
 _HANDSHAKE = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-_ALL_PEERS = PEERS | LIMITED_PEERS
+_ALL_PEERS = PEERS | LIMITED_PEERS | TELLING_PEERS
 
 
 def main() -> None:
@@ -122,7 +126,9 @@ def _measure_peer(
     rows = []
     for case in arguments.cases:
         ports = Ports(free_port(), *services)
-        if case not in _CASES_OF.get(name, _OF_ALL) or (case in _OF_LIMITS and not ports.redis):
+        if case not in _CASES_OF.get(name, _OF_ALL) or (
+            case in (*_OF_LIMITS, *_OF_TELLING) and not ports.redis
+        ):
             continue
         peer = _ALL_PEERS[name](folder, ports)
         if peer is None:

@@ -15,6 +15,7 @@ def targets(results: list[Row]) -> list[str]:
     _bodies(found)
     _memory(found)
     _limits(found)
+    _telling(found)
     _sockets(found)
     return found.lines
 
@@ -84,6 +85,14 @@ def _limits(found: _Results) -> None:
     if without and limited:
         limit = without["p50_ms"] + limited["ping_ms"]
         found.say("with limits, alone, p50 ms: without + one ping", limited["p50_ms"], limit)
+
+
+def _telling(found: _Results) -> None:
+    telling, silent = found.row("told", "falcongate-telling"), found.row("told", "falcongate-silent")
+    if telling and silent:
+        for way, prefix in _WAYS:
+            key = f"{prefix}cpu_us"
+            found.say(f"telling everything, {way}, CPU us: silent + 15", telling[key], silent[key] + 15)
 
 
 def _sockets(found: _Results) -> None:

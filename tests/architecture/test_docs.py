@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
-from falcongate import denials, errors, refusals
+from falcongate import denials, errors, outages, refusals
 from falcongate.config.access import AccessSettings
 from falcongate.config.identity import IssuerSettings
 from falcongate.config.load import load
@@ -80,10 +80,10 @@ def problems() -> set[tuple[str, int]]:
     def kinds(cls: type[errors.GatewayError]) -> Iterator[type[errors.GatewayError]]:
         yield cls
         for below in cls.__subclasses__():
-            if below.__module__ in {errors.__name__, refusals.__name__, denials.__name__}:
+            if below.__module__ in {module.__name__ for module in (errors, refusals, outages, denials)}:
                 yield from kinds(below)
 
-    known = {(kind.problem, kind.status) for kind in kinds(errors.GatewayError)}
+    known = {(kind.problem, kind.status) for kind in kinds(errors.GatewayError) if "problem" in vars(kind)}
     return known | {
         (kind.problem, kind.status) for kind in vars(errors).values() if isinstance(kind, errors.FailureKind)
     }

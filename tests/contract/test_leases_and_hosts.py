@@ -1,6 +1,6 @@
 """What every store promises of places and of hosts."""
 
-from falcongate.state.store import Host
+from falcongate.state.heartbeat import Host
 from tests.contract.stores import Opened
 
 

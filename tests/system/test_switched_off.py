@@ -11,7 +11,16 @@ from tests.support.callers import request_bytes
 from tests.support.wire import Stalled
 from tests.support.world import Plan, Site, Visit, running
 
-QUIET = Plan("quiet", {"log": {"access": False}, "server_timing": False, "server": {"max_connections": 5}}, 0)
+QUIET = Plan(
+    "quiet",
+    {
+        "log": {"access": False},
+        "metrics": {"enabled": False},
+        "server_timing": False,
+        "server": {"max_connections": 5},
+    },
+    0,
+)
 
 
 @pytest.fixture
@@ -23,6 +32,10 @@ def test_without_the_access_log_nothing_is_written(tmp_path: Path) -> None:
     with running(QUIET, tmp_path) as quiet:
         assert Visit(quiet).get("/api/honest/x").status == 200
     assert quiet.gateway.stdout() == ""
+
+
+def test_without_metrics_there_are_none_to_see(world: Visit) -> None:
+    assert world.get("/metrics/").status == 404
 
 
 def test_without_server_timing_no_times_are_told(world: Visit) -> None:

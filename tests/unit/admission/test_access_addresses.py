@@ -12,7 +12,7 @@ from falcongate.config.settings import GatewaySettings, ServerSettings
 from falcongate.denials import AddressNotAllowed, Unauthorized
 from falcongate.exchange import Caller, Exchange
 from falcongate.middleware.caller_address import TrustedProxies
-from falcongate.refusals import CredentialsUnknown
+from falcongate.outages import CredentialsUnknown
 from tests.unit.making import make_exchange, make_match, make_route
 
 UNIX = ""

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from falcongate.exchange import Caller
-from falcongate.refusals import CredentialsUnknown
+from falcongate.outages import CredentialsUnknown
 from falcongate.state.api_keys import ApiKey
 from falcongate.state.memory_store import Fault
 from falcongate.wire.api_key import make_key, parse_key

@@ -8,7 +8,7 @@ import pytest
 from falcongate.admission.api_keys import api_keys_of
 from falcongate.config.settings import GatewaySettings
 from falcongate.errors import StoreAway
-from falcongate.refusals import CredentialsUnknown
+from falcongate.outages import CredentialsUnknown
 from falcongate.state.api_keys import ApiKey
 from falcongate.state.memory_store import MemoryState
 from falcongate.wire.api_key import make_key

@@ -7,7 +7,8 @@ import pytest
 from falcongate.admission.concurrency import Rooms
 from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Exchange
-from falcongate.refusals import LimitsUnknown, ServiceFull, TooManyAtOnce
+from falcongate.outages import LimitsUnknown
+from falcongate.refusals import ServiceFull, TooManyAtOnce
 from falcongate.state.memory_store import Fault, MemoryState
 from tests.support.turns import until
 from tests.unit.making import make_exchange, make_match, make_route

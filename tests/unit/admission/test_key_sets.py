@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from falcongate.admission import key_sets
 from falcongate.admission.key_sets import KeysAway, KeySet, Pace
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.state.memory_store import Fault, MemoryState
 from tests.support.tokens import Signer
 from tests.unit.admission.proving import URL, Published

@@ -6,7 +6,8 @@ import pytest
 
 from falcongate.admission.limits import NOTHING, Limits
 from falcongate.config.settings import GatewaySettings
-from falcongate.refusals import LimitReached, LimitsUnknown
+from falcongate.outages import LimitsUnknown
+from falcongate.refusals import LimitReached
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.store import Receipt
 from tests.unit.making import make_exchange, make_match, make_route

@@ -9,7 +9,7 @@ import pytest
 from falcongate.admission import tokens as tokens_module
 from falcongate.admission.tokens import Tokens
 from falcongate.denials import Unauthorized
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.state.memory_store import Fault, MemoryState
 from tests.support.tokens import Signer, claims
 from tests.unit.admission.proving import URL, Published, bearing, make_tokens, why_not

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.state.memory_store import MemoryState
 from tests.support.tokens import Signer, claims
 from tests.unit.admission.proving import BY_TENANT, URL, Published, make_tokens, why_not

@@ -10,7 +10,7 @@ import falcon
 import falcon.testing
 import pytest
 
-from falcongate import errors
+from falcongate import denials, errors, outages
 from falcongate.errors import ANSWER_TIMEOUT, UNREACHABLE, AttemptFailure, CallerLeft, GatewayError, Stage
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.middleware.problem import CALLER_LEFT_STATUS, add_error_handlers, render_problem
@@ -19,6 +19,7 @@ from falcongate.refusals import (
     LimitReached,
     MethodNotAllowed,
     NoRoute,
+    Refusal,
     Saturated,
     ServiceFull,
     TooManyAtOnce,
@@ -27,6 +28,21 @@ from falcongate.upstream.answer import parse_answer
 from tests.unit.making import REQUEST_ID, make_exchange, make_match, make_route
 
 INSIDE = "10.0.0.1:6379 refused"
+
+# RFC 9209, 2.3: all that is registered and may be said of an answer that a proxy made itself.
+PROXY_ERRORS = {
+    "dns_timeout", "dns_error", "destination_not_found", "destination_unavailable",
+    "destination_ip_prohibited", "destination_ip_unroutable", "connection_refused", "connection_terminated",
+    "connection_timeout", "connection_read_timeout", "connection_write_timeout", "connection_limit_reached",
+    "tls_protocol_error", "tls_certificate_error", "tls_alert_received", "http_request_error",
+    "http_request_denied", "http_response_incomplete", "http_response_header_section_size",
+    "http_response_header_size", "http_response_body_size", "http_response_trailer_section_size",
+    "http_response_trailer_size", "http_response_transfer_coding", "http_response_content_coding",
+    "http_response_timeout", "http_upgrade_failed", "http_protocol_error", "proxy_internal_response",
+    "proxy_internal_error", "proxy_configuration_error", "proxy_loop_detected",
+}  # fmt: skip
+# RFC 9209, 2.3.16: the proxy makes an answer to what the caller did wrong, beside what it forbids.
+OF_THE_REQUEST = {400, 404, 405, 408, 413, 414, 426, 431, 501}
 
 
 class FakeChannel:
@@ -61,6 +77,7 @@ def all_errors() -> list[GatewayError]:
     classes: list[type[GatewayError]] = [GatewayError]
     for each in classes:
         classes.extend(each.__subclasses__())
+    assert {denials.Unauthorized, outages.StateUnavailable} <= set(classes)
     special = (AttemptFailure, LimitReached, TooManyAtOnce, ServiceFull)
     made: list[GatewayError] = [each() for each in classes if each not in special]
     made.append(LimitReached(("api", "daily"), retry_after_s=7))
@@ -104,8 +121,19 @@ def test_every_error_is_a_problem_document_that_says_what_to_do(error: GatewayEr
         **json.loads(json.dumps(error.members)),
     }
     assert all(result.json.values())
-    assert exchange.problem == error.problem
+    assert (exchange.problem, exchange.detail) == (error.problem, error.detail)
     assert INSIDE not in result.text
+
+
+@pytest.mark.parametrize("error", all_errors(), ids=lambda error: f"{type(error).__name__}-{error.problem}")
+def test_every_error_is_called_by_a_name_that_proxies_have_for_it(error: GatewayError) -> None:
+    assert error.proxy_status in PROXY_ERRORS
+    if error.proxy_status == "http_request_error":
+        assert error.status in OF_THE_REQUEST
+    if error.proxy_status == "http_request_denied":
+        assert error.status in (401, 403, 429) or type(error) in (ServiceFull, Refusal)
+    if error.proxy_status == "proxy_internal_error":
+        assert error.status in (500, 503)
 
 
 def test_a_service_is_named_only_where_one_was_found() -> None:

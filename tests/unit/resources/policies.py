@@ -7,7 +7,7 @@ from falcongate.config.settings import ServerSettings
 from falcongate.denials import Forbidden, NotPermitted, Unauthorized
 from falcongate.exchange import Caller, Exchange
 from falcongate.middleware.caller_address import TrustedProxies
-from falcongate.refusals import KeysUnavailable
+from falcongate.outages import KeysUnavailable
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators

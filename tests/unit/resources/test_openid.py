@@ -12,7 +12,7 @@ import pytest
 
 from falcongate.config.admin import SignInSettings
 from falcongate.denials import SignInFailed
-from falcongate.refusals import ProviderUnavailable
+from falcongate.outages import ProviderUnavailable
 from falcongate.resources import openid
 from falcongate.resources.openid import Departure, Provider
 from falcongate.upstream.fetch import FetchFailed

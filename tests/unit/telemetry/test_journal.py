@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -49,6 +50,19 @@ def test_what_was_noted_is_told_by_itself_and_in_order() -> None:
     until(lambda: other.batches > 0)
     assert one.ids == other.ids == ["a", "b", "c"]
     assert one.batches == other.batches == 1
+
+
+def test_who_chooses_is_shown_what_ended_beside_its_record() -> None:
+    shown: list[tuple[str, str]] = []
+
+    def choose(ended: Sequence[str], records: Sequence[Record]) -> None:
+        shown.extend((one, record.request_id) for one, record in zip(ended, records, strict=True))
+
+    made = Journal(record_of, [], choose)
+    made.note("a")
+    made.note("b")
+    until(lambda: shown)
+    assert shown == [("a", "a"), ("b", "b")]
 
 
 def test_what_ends_later_is_told_later() -> None:

@@ -1,0 +1,188 @@
+"""What became of an exchange, as plain values: its Record, and what it was judged by.
+
+Both are asked for after its end, the latter of few exchanges. SECURITY: nothing that a caller has sent is
+told but its path and who it is; callers that are counted by a secret are named by its digest.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
+
+from falcongate.telemetry.decisions import Decisions
+from falcongate.telemetry.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from falcongate.config.settings import GatewaySettings
+    from falcongate.exchange import Exchange
+    from falcongate.routing.table import RouteTable
+    from falcongate.state.store import Charge, SharedState, Verdict
+    from falcongate.telemetry.record import Tried
+
+_MOST: Final = 16
+_MAX_TEXT: Final = 300
+
+
+def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
+    """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
+    match, caller = exchange.route_match, exchange.caller
+    return Record(
+        ended=exchange.ended + wall_clock_s,
+        request_id=exchange.request_id,
+        method=exchange.method,
+        path=exchange.target.partition(b"?")[0].decode("latin-1"),
+        service=exchange.service,
+        route=match.route.prefix if match is not None else "",
+        status=exchange.status,
+        answered_by=_answered_by(exchange),
+        problem=exchange.problem,
+        reason=exchange.failure_reason,
+        duration_s=exchange.ended - exchange.started,
+        first_byte_s=exchange.begun - exchange.started if exchange.begun else 0.0,
+        service_s=exchange.service_s,
+        received_bytes=exchange.received_bytes,
+        sent_bytes=exchange.sent_bytes,
+        caller=exchange.caller_address,
+        identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
+        tried=tuple(exchange.tried),
+        refused_by=exchange.refused_by,
+        would_refuse=exchange.would_refuse,
+    )
+
+
+class Facts:
+    """Tells them of the exchanges of one worker; `host` is how this host is called in what is shared."""
+
+    def __init__(self, routes: RouteTable, *, host: str) -> None:
+        self._routes = routes
+        self._host = host
+        self._worker = os.getpid()
+
+    def of(self, exchange: Exchange) -> dict[str, Any]:
+        """All that is known of how it was judged."""
+        return {
+            "detail": exchange.detail[:_MAX_TEXT],
+            "host": self._host,
+            "worker": self._worker,
+            "route": self._route(exchange),
+            "passed_over": self._passed_over(exchange),
+            "breaker": _breaker(exchange),
+            "counted_by": exchange.counted_by,
+            "limits": [
+                _limit(charge, verdict)
+                for charge, verdict in zip_longest(exchange.charges[:_MOST], exchange.verdicts[:_MOST])
+            ],
+            "at_once": [
+                {"policy": name, "limit": limit, "taken": taken, "fits": fits, "counted_by": counted_by}
+                for name, limit, taken, fits, counted_by in exchange.rooms[:_MOST]
+            ],
+            "attempts": [_attempt(exchange, tried) for tried in exchange.tried[:_MOST]],
+        }
+
+    def _route(self, exchange: Exchange) -> dict[str, Any] | None:
+        match = exchange.route_match
+        if match is None:
+            return None
+        return {
+            "prefix": match.route.prefix,
+            "service": match.route.service,
+            "is_public": match.is_public,
+            "timeout_s": match.timeout_s,
+            "timeout_from": match.timeout_from,
+        }
+
+    def _passed_over(self, exchange: Exchange) -> list[dict[str, str]]:
+        """Routes that would have fitted, too, but are shorter than the one that was taken."""
+        taken = exchange.route_match
+        if taken is None:
+            return []
+        others = [
+            route for route in self._routes.candidates(exchange.path) if route.prefix != taken.route.prefix
+        ]
+        return [{"prefix": route.prefix, "service": route.service} for route in others[:_MOST]]
+
+
+def decisions_of(
+    settings: GatewaySettings, shared: SharedState, facts: Facts
+) -> Callable[[Sequence[Exchange], Sequence[Record]], None] | None:
+    """What keeps decisions on requests that have ended, if any are to be kept."""
+    kept = settings.decisions
+    if not kept.keep:
+        return None
+    send = partial(shared.keep_decisions, most=kept.keep)
+    return Decisions(kept.ratio, facts_of=facts.of, send=send).take
+
+
+def _answered_by(exchange: Exchange) -> str:
+    """`service`, `gateway`, or `nobody` where the caller had left."""
+    if exchange.problem:
+        return "gateway"
+    if exchange.service and (exchange.service_head is not None or exchange.tunnel is not None):
+        return "service"
+    return "nobody" if exchange.status == 499 else "gateway"
+
+
+def _breaker(exchange: Exchange) -> dict[str, Any] | None:
+    """The breaker as it was found. Times are seconds of the store's clock, 0 for never."""
+    breaker = exchange.breaker
+    if breaker is None:
+        return None
+    return {
+        "name": breaker.name,
+        "state": breaker.state,
+        "before": breaker.before,
+        "generation": breaker.generation,
+        "calls": breaker.calls,
+        "failures": breaker.failures,
+        "slow": breaker.slow,
+        "since_s": breaker.since_s,
+        "until_s": breaker.until_s,
+        "by": breaker.by[:_MAX_TEXT],
+        "why": breaker.why[:_MAX_TEXT],
+        "is_probe": exchange.is_probe,
+        "shut_targets": sorted(exchange.shut_targets)[:_MOST],
+    }
+
+
+def _limit(charge: Charge, verdict: Verdict | None) -> dict[str, Any]:
+    """What one window said; nothing of `fits`, `remaining` and `reset_s` if it was not asked."""
+    window = charge.window
+    said: dict[str, Any] = {"fits": None, "remaining": None, "reset_s": None}
+    if verdict is not None:
+        # Without end is no number that JSON knows: what costs more than the limit fits never.
+        reset_s = round(verdict.reset_s, 3) if verdict.reset_s != float("inf") else None
+        said = {"fits": verdict.fits, "remaining": verdict.remaining, "reset_s": reset_s}
+    return {
+        "policy": window.policy,
+        "limit": window.limit,
+        "window_s": window.length_s,
+        "burst": window.burst,
+        "is_shadow": window.counts_only,
+        "counted_for": charge.caller[:_MAX_TEXT],
+        "cost": charge.cost,
+        **said,
+    }
+
+
+def _attempt(exchange: Exchange, tried: Tried) -> dict[str, Any]:
+    """Times are milliseconds since the request came, None where it did not come so far."""
+
+    def after_ms(moment: float) -> float | None:
+        return round((moment - exchange.started) * 1000, 1) if moment else None
+
+    return {
+        "target": tried.target,
+        "is_reused": tried.is_reused,
+        "began_ms": after_ms(tried.began),
+        "connected_ms": after_ms(tried.connected),
+        "sent_ms": after_ms(tried.sent),
+        "answered_ms": after_ms(tried.answered),
+        "ended_ms": after_ms(tried.ended),
+        "status": tried.status,
+        "failure": tried.failure,
+        "reason": tried.reason[:_MAX_TEXT],
+    }

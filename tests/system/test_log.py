@@ -1,0 +1,273 @@
+"""The access log of a running gateway: what it tells of a request, on a terminal too, and never a secret."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.callers import Answer, Caller, request_bytes
+from tests.support.fixtures import redis_server
+from tests.support.hosts import ask, plan_on
+from tests.support.processes import ROOT, environment, render_toml, until
+from tests.support.programs import answers, get
+from tests.support.redis_servers import SERVER, RedisServer, free_port
+from tests.support.upstreams import answering, answering_then_closing
+from tests.support.world import Site, Visit, running
+
+pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
+
+FIELDS = {
+    "time", "request_id", "method", "path", "service", "route", "status", "answered_by", "duration_ms",
+    "first_byte_ms", "service_ms", "received_bytes", "sent_bytes", "caller", "identity", "target", "attempts",
+}  # fmt: skip
+SECRET = "s3cr3t"  # noqa: S105  # of these tests alone
+"""In every place where one may stand, each followed by the name of the place."""
+PASSWORD = f"{SECRET}-redis-password"
+ADMIN_TOKEN = f"{SECRET}-administration"
+PAGES = ("/health/", "/metrics/", "/admin/", "/circuit-breaker/status", "/admin/why?last=200")
+
+server = redis_server("module")
+
+
+def secret(place: str) -> str:
+    """A secret that stands in that place."""
+    return f"{SECRET}-{place}"
+
+
+@pytest.fixture(scope="module")
+def site(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A gateway that keeps all decisions, with rules, limits and services that see secrets."""
+    with server.client() as client:
+        client.config_set("requirepass", PASSWORD)
+    url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
+    hs256 = {"issuer": "https://auth.test", "algorithms": "HS256", "secret": f"{SECRET}-{'k' * 40}"}
+    settings: dict[str, Any] = {
+        "decisions": {"ratio": 1.0},
+        "log": {"sample": {"204": 0}},
+        "issuers": {"ours": {**hs256, "audience": "us"}},
+        "access": {"known": {"identity": "required", "paths": ["/api/honest/known/**"]}},
+        "limits": {
+            name: {"rate": "1000/m", "key": key}
+            for name, key in (
+                ("by-key", "header:X-API-Key"),
+                ("by-cookie", "header:Cookie"),
+                ("by-credential", "header:Authorization"),
+            )
+        },
+    }
+    plan = plan_on(url, budget_ms=2_000, environ={"FALCONGATE_ADMIN_TOKEN": ADMIN_TOKEN}, **settings)
+    with running(plan, tmp_path_factory.mktemp("site")) as made:
+        yield made
+
+
+@pytest.fixture
+def visit(site: Site) -> Iterator[Visit]:
+    """What one test does there."""
+    made = Visit(site)
+    yield made
+    made.leave()
+
+
+def fields_with_secrets(scheme: str = "Bearer") -> list[tuple[str, str]]:
+    """Header fields that hold one each."""
+    basic = b64encode(f"jane:{secret('basic')}".encode()).decode()
+    return [
+        ("Authorization", f"Basic {basic}" if scheme == "Basic" else f"Bearer {secret('bearer')}"),
+        ("Cookie", f"session={secret('cookie')}; auth_token={secret('token-cookie')}"),
+        ("X-API-Key", f"fg_0123456789ab_{secret('api-key')}"),
+        ("X-Forwarded-For", "192.0.2.7"),
+        ("Proxy-Authorization", f"Basic {basic}"),
+        ("Referer", f"https://a.test/?token={secret('referer')}"),
+        ("X-Anything", secret("anything")),
+    ]
+
+
+def test_a_line_has_every_field(visit: Visit) -> None:
+    answer = visit.get("/api/honest/x?query=1")
+    line = visit.gateway.logged(answer.get("X-Request-ID") or "")
+    assert set(line) == FIELDS
+    assert (line["route"], line["service"], line["answered_by"]) == ("/api/honest", "honest", "service")
+    assert (line["path"], line["target"], line["attempts"]) == ("/api/honest/x", visit.honest.url, 1)
+    assert 0 < line["service_ms"] <= line["first_byte_ms"] <= line["duration_ms"]
+
+    answer = visit.get("/api/nobody/x")
+    line = visit.gateway.logged(answer.get("X-Request-ID") or "")
+    assert set(line) == FIELDS | {"problem", "reason"}
+    assert (line["answered_by"], line["problem"], line["target"]) == ("gateway", "no-route", "")
+
+
+def test_who_left_was_answered_by_nobody(visit: Visit) -> None:
+    request_id = "the-id-of-one-that-left"
+    with visit.caller() as caller:
+        caller.send(
+            request_bytes("POST", "/api/honest/x", [("X-Request-ID", request_id), ("Content-Length", "9")])
+        )
+        caller.send(b"123")
+    line = visit.gateway.logged(request_id)
+    assert (line["status"], line["answered_by"]) == (499, "nobody")
+
+
+def test_statuses_that_are_sampled_away_get_no_line(visit: Visit) -> None:
+    unlogged = visit.get("/api/honest/status/204").get("X-Request-ID")
+    logged = visit.get("/api/honest/status/200").get("X-Request-ID") or ""
+    visit.gateway.logged(logged)
+    assert unlogged not in [line.get("request_id") for line in visit.gateway.log_lines()]
+
+
+def provoke(visit: Visit) -> list[Answer]:
+    """Requests with secrets in all places, that end in all ways."""
+    nonsense = visit.service(answering_then_closing(f"HTTP/1.1 200 OK\r\nSet-Cookie {secret('s')}".encode()))
+    two_lengths = visit.service(
+        answering_then_closing(
+            f"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: {secret('length')}\r\n\r\n".encode()
+        )
+    )
+    short = visit.service(
+        answering_then_closing(
+            f"HTTP/1.1 200 OK\r\nX-A: {secret('key')}\r\nContent-Length: 99\r\n\r\n{secret('body')}".encode()
+        )
+    )
+    failing = visit.service(
+        answering(
+            f"HTTP/1.1 500 {secret('phrase')}\r\nX-A: {secret('set')}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+    )
+    query = f"?access_token={secret('query')}&code={secret('code')}"
+    paths = [
+        f"/api/honest/x{query}", f"/api/honest/known/x{query}", f"/api/nobody/x{query}", f"/{query}",
+        nonsense.path(f"/x{query}"), two_lengths.path(f"/x{query}"), failing.path(f"/x{query}"),
+        f"/ws/honest/x{query}", f"/admin/callback{query}&state={secret('state')}",
+    ]  # fmt: skip
+    got = [visit.get(path, fields_with_secrets(how)) for path in paths for how in ("Bearer", "Basic")]
+    got.append(visit.get(f"http://jane:{secret('userinfo')}@localhost:8000/api/honest/x", []))
+    got.append(visit.exchange("POST", f"/api/honest/x{query}", (), secret("request-body").encode()))
+    for raw in (
+        f"GET /api/honest/x{query} HTTP/1.1\r\nHost: a\r\nBad Field: {secret('bad-field')}\r\n\r\n",
+        f"GET /api/honest/x{query} HTTP/1.1\r\nHost: a b{secret('host')}\r\n\r\n",
+        f"GET {secret('no-target')} HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"{secret('method')} / HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET /%00{query} HTTP/1.1\r\nHost: a\r\nX-Request-ID: {secret('id')}\r\n\r\n",
+    ):
+        with visit.caller() as caller:
+            caller.send(raw.encode())
+            got.append(caller.answer())
+    with visit.caller() as caller, contextlib.suppress(Exception):
+        caller.exchange("GET", short.path(f"/x{query}"), fields_with_secrets())
+    return got
+
+
+def test_no_secret_is_told_anywhere(site: Site, visit: Visit, server: RedisServer) -> None:
+    got = provoke(visit)
+    assert {200, 400, 401, 404, 500, 502} <= {answer.status for answer in got}
+    for answer in got:
+        if answer.status >= 400 and answer.get("Content-Type") == "application/problem+json":
+            assert "error=" in (answer.get("Proxy-Status") or "")
+            assert SECRET.encode() not in answer.content
+    ids = {answer.get("X-Request-ID") for answer in got}
+    for request_id in ids:
+        if request_id is not None:
+            visit.gateway.logged(request_id)
+
+    with server.client(password=PASSWORD) as client:
+
+        def kept() -> str:
+            return json.dumps(client.xrange("falcongate:1:decisions"))
+
+        until(lambda: all(str(request_id) in kept() for request_id in ids), "all decisions are kept")
+        told = {"decisions": kept(), "keys": json.dumps(client.keys())}
+    told["out"], told["err"] = visit.gateway.stdout(), visit.gateway.stderr()
+    for path in PAGES:
+        page = ask(site, path)
+        assert page.status == 200
+        told[path] = page.content.decode()
+    for place, text in told.items():
+        assert SECRET not in text, f"{place}: ...{text[max(text.index(SECRET) - 300, 0) :][:400]}"
+        assert b64encode(b"jane:").decode()[:6] not in text, place
+
+
+def test_a_redis_that_is_away_tells_no_password(server: RedisServer, site: Site, visit: Visit) -> None:
+    with server.client(password=PASSWORD) as client:
+        client.config_set("requirepass", "")
+        client.config_set("requirepass", "another")
+        client.client_kill_filter(_type="normal", skipme=True)
+    try:
+        until(lambda: ask(site, "/health/").json()["status"] == "degraded", "the gateway sees it")
+        assert visit.get("/api/honest/x").status == 200
+    finally:
+        with server.client(password="another") as client:  # noqa: S106  # of this test alone
+            client.config_set("requirepass", PASSWORD)
+    until(lambda: ask(site, "/health/").json()["status"] == "healthy", "it is back")
+    assert SECRET not in visit.gateway.stderr()
+    assert SECRET not in visit.gateway.stdout()
+
+
+@contextlib.contextmanager
+def on_a_terminal(directory: Path, **environ: str) -> Iterator[tuple[int, tuple[str, int]]]:
+    """A gateway whose standard output is a terminal: our end of that, and where it listens."""
+    config = directory / "gateway.toml"
+    config.write_text(render_toml({"services": {"gone": {"url": "http://127.0.0.1:1"}}}), "utf-8")
+    address = ("127.0.0.1", free_port())
+    ours, its = pty.openpty()
+    os.set_blocking(ours, False)
+    command = [sys.executable, "-m", "falcongate", "serve", "--config", str(config), "--workers", "1"]
+    process = subprocess.Popen(  # noqa: S603  # our own command
+        [*command, "--bind", f"127.0.0.1:{address[1]}"],
+        cwd=ROOT,
+        env=environment() | environ,
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: answers(address), "the gateway answers", within_s=30)
+        yield ours, address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        os.close(ours)
+        os.close(its)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_on_a_terminal_lines_are_readable_and_obey_nobody(tmp_path: Path, *, is_plain: bool) -> None:
+    with on_a_terminal(tmp_path, **({"NO_COLOR": "1"} if is_plain else {})) as (terminal, address):
+        with Caller(address) as caller:
+            caller.send(b"GET /api/gone/\\x1b[2J?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert caller.answer().status == 400
+        get(address, "/api/gone/x")
+        seen = b""
+
+        def has_come() -> bool:
+            nonlocal seen
+            with contextlib.suppress(BlockingIOError):
+                seen += os.read(terminal, 65_536)
+            return b"/api/gone/x" in seen and seen.endswith(b"\n")
+
+        until(has_come, "the line is on the terminal")
+    text = seen.decode("ascii")
+    lines = [line for line in text.splitlines() if "/api/" in line]
+    assert r"GET /api/gone/\\x1b[2J ambiguous-path" in lines[0]
+    line = re.sub(r"\x1b\[\d+m", "", lines[-1])
+    pattern = (
+        r"\d\d:\d\d:\d\d\.\d{3} 502 GET /api/gone/x -> gone http://127.0.0.1:1 (\(2 attempts\) )?"
+        r"service-unreachable \(.*refused\) [\d.]+ ms \d+ bytes 127.0.0.1 [0-9a-f]+"
+    )
+    assert re.fullmatch(pattern, line), line
+    ours = {"\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"}
+    found = set(re.findall(r"\x1b.{0,4}?m", text))
+    assert found == set() if is_plain else found <= ours
+    assert "\x1b" not in re.sub(r"\x1b\[(?:3[123]|2|0)m", "", text)
+    assert "secret" not in text
