@@ -6,6 +6,7 @@ import { time } from './times.js';
 import { isNumber, milliseconds, number, shown } from './words.js';
 
 const DEEPEST = 8;
+const ROOM = 30;
 const MOMENT = /^(at|since|until)_s$/;
 const ATTEMPTS = /^(attempts|tried)$/;
 const LENGTH = /_(ms|s)$/;
@@ -27,18 +28,31 @@ function words(key) {
   return shown(key).replace(/^is_/, '').replace(LENGTH, '').replaceAll('_', ' ');
 }
 
-// What is short comes first, and then each part under its own heading.
+function isEmpty([key, told]) {
+  return told === null || told === '' || (MOMENT.test(key) && told === 0)
+    || (typeof told === 'object' && !Object.keys(told).length);
+}
+
+function isLong(told) {
+  return typeof told === 'string' && told.length > ROOM;
+}
+
+// What is short comes first, then the names of what is empty, and then each part under its own heading.
 function section(told, depth) {
-  const entries = Object.entries(told);
+  const empty = Object.entries(told).filter(isEmpty).map(([key]) => words(key));
+  const entries = Object.entries(told).filter((entry) => !isEmpty(entry));
   const isShort = ([, each]) => !isObject(each) && !isTable(each);
   const short = entries.filter(isShort);
-  const names = element('dl', {}, ...short.flatMap(([key, each]) => [
-    element('dt', {}, words(key)), element('dd', {}, value(key, each, depth)),
-  ]));
+  const names = element('dl', {}, ...short.map(([key, each]) => element(
+    'div', isLong(each) ? { class: 'whole' } : {}, element('dt', {}, words(key)), element('dd', {}, value(key, each, depth)),
+  )));
   const parts = entries.filter((entry) => !isShort(entry)).map(([key, each]) => element(
     'section', {}, element(`h${Math.min(3 + depth, 6)}`, {}, words(key)), value(key, each, depth + 1),
   ));
-  return element('div', { class: 'told-document' }, ...(short.length ? [names] : []), ...parts);
+  const nothing = element('p', { class: 'muted' }, `Empty: ${empty.join(', ')}`);
+  return element(
+    'div', { class: 'told-document' }, ...(short.length ? [names] : []), ...(empty.length ? [nothing] : []), ...parts,
+  );
 }
 
 function isTable(told) {
@@ -53,7 +67,7 @@ function value(key, told, depth) {
     return told.every(isFlat) ? table(told, depth) : several(told, depth);
   }
   if (Array.isArray(told)) return listOf(key, told, depth);
-  if (isObject(told)) return Object.keys(told).length ? section(told, depth) : element('span', { class: 'muted' }, 'nothing');
+  if (isObject(told)) return section(told, depth);
   if (typeof told === 'boolean') return told ? 'yes' : 'no';
   if (isNumber(told)) return quantity(key, told);
   return element('bdi', { class: 'long' }, shown(told));
@@ -63,7 +77,7 @@ function quantity(key, told) {
   if (MOMENT.test(key)) return told > FIRST_MOMENT_S ? time(told) : '–';
   if (key.endsWith('_ms')) return milliseconds(told);
   if (key.endsWith('_s')) return told < 1 ? milliseconds(1000 * told) : `${number(told)} s`;
-  return number(told);
+  return Number.isInteger(told) ? String(told) : number(told);
 }
 
 function listOf(key, told, depth) {
@@ -82,7 +96,7 @@ function several(told, depth) {
 function table(told, depth) {
   const keys = [...new Set(told.filter(isObject).flatMap(Object.keys))];
   const rows = told.map((each) => element('tr', {}, ...(isObject(each)
-    ? keys.map((key) => element('td', isNumber(each[key]) ? { class: 'number' } : {}, value(key, each[key], depth + 1)))
+    ? keys.map((key) => element('td', {}, value(key, each[key], depth + 1)))
     : [element('td', { colspan: String(keys.length) }, value('', each, depth + 1))])));
   const heads = keys.map((key) => element('th', { scope: 'col' }, words(key)));
   return element('div', { class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Table' }, element(

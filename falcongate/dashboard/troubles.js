@@ -7,6 +7,7 @@ const ERRORS_BAD = 0.5;
 const ERRORS_WARN = 0.05;
 // A second. Where hardly anybody asks, a single error is the greater part.
 const ERRORS_FEW = 0.1;
+const REFUSING = ['OPEN', 'FORCED_OPEN', 'DISABLED'];
 const RECENT_S = 60;
 
 export function worst(levels) {
@@ -22,9 +23,10 @@ export function levelOfTarget(target) {
   return worst([health, stateOf(target.breaker).level]);
 }
 
-function levelOfErrors(now) {
+// Where a breaker lets nothing pass, its refusals are the errors; the breaker is the trouble then.
+function levelOfErrors({ breaker, now }) {
   const share = errorShare(now);
-  if (share < ERRORS_WARN) return 'ok';
+  if (share < ERRORS_WARN || REFUSING.includes(breaker?.state)) return 'ok';
   return share >= ERRORS_BAD && now.errors_per_s >= ERRORS_FEW ? 'bad' : 'warn';
 }
 
@@ -32,7 +34,7 @@ function levelOfErrors(now) {
 export function levelOfService(service) {
   const targets = service.targets.map(levelOfTarget);
   const ofTargets = targets.includes('bad') && targets.some((level) => level !== 'bad') ? 'warn' : worst(targets);
-  return worst([stateOf(service.breaker).level, levelOfErrors(service.now), ofTargets]);
+  return worst([stateOf(service.breaker).level, levelOfErrors(service), ofTargets]);
 }
 
 export function idOfService(name) {
@@ -67,7 +69,7 @@ function ofService(service) {
     const its = stateOf(breaker);
     if (breaker && its.level !== 'ok') add(`${url} ${breaker.state}`, 'warn', `${name}: breaker of ${brief(url)} ${its.words}`);
   }
-  const level = levelOfErrors(service.now);
+  const level = levelOfErrors(service);
   if (level !== 'ok') add(`errors ${level}`, level, `${name}: ${Math.round(100 * errorShare(service.now))} % errors`);
   return found;
 }

@@ -147,6 +147,7 @@ def test_values_are_said_as_people_read_them(look: Callable[[str], dict[str, Any
     assert [trouble["key"] for trouble in seen["nothing"]] == ["redis"]
     assert seen["strange"] == ["hr: 6 % errors", "No Redis: nothing is shared"]
     assert seen["rare"] == [["warn", "hr: 100 % errors"]]
+    assert seen["refusing"] == [["warn", "hr: breaker disabled"]]
 
 
 def test_who_may_only_look_is_offered_no_orders(look: Callable[[str], dict[str, Any]]) -> None:

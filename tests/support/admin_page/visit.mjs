@@ -184,6 +184,10 @@ const visits = {
           redis: { state: 'connected' },
           services: [{ name: 'hr', now: { requests_per_s: 0.02, errors_per_s: 0.02 } }],
         })).map(({ level, text }) => [level, text]),
+        refusing: troublesOf(pictureOf({
+          redis: { state: 'connected' },
+          services: [{ name: 'hr', breaker: { state: 'DISABLED' }, now: { requests_per_s: 9, errors_per_s: 9 } }],
+        })).map(({ level, text }) => [level, text]),
       };
     }));
   },
