@@ -179,8 +179,8 @@ def test_new_pictures_leave_what_somebody_is_doing_alone(look: Callable[[str], d
 
 def test_services_are_sorted_when_nobody_is_among_them(look: Callable[[str], dict[str, Any]]) -> None:
     seen = look("order")
-    assert seen["whileInUse"] == [1, "Change the breaker of search…"]
-    assert seen["found"] == [["search"], "1 of 9"]
+    assert seen["whileInUse"] == [["hr", "search"], "Change the breaker of search…"]
+    assert seen["found"] == [["search"], "1 of 2"]
 
 
 def test_why_can_be_linked_to_and_is_left_as_it_was_come_to(look: Callable[[str], dict[str, Any]]) -> None:

@@ -46,6 +46,12 @@ def quiet(at_s: float, began_s: float) -> dict[str, Any]:
     }
 
 
+def worse(at_s: float, began_s: float) -> dict[str, Any]:
+    """The same, with the last service in trouble."""
+    services = [service("hr", at_s), service("search", at_s, breaker=breaker("OPEN", at_s))]
+    return {**quiet(at_s, began_s), "services": services}
+
+
 def demonstration(at_s: float, began_s: float) -> dict[str, Any]:
     """A usual day: most is well, a service fails, another is being moved."""
     return {
@@ -238,6 +244,7 @@ def many(at_s: float, began_s: float) -> dict[str, Any]:
 
 PICTURES: Final = {
     "quiet": quiet,
+    "worse": worse,
     "demonstration": demonstration,
     "states": states,
     "hostile": hostile,
