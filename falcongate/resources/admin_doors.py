@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from falcongate.resources.admin_page import AdminPage
+from falcongate.resources.admin_page import AdminPage, PageFiles, read_page
 from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
 from falcongate.resources.doors import For
 from falcongate.resources.metrics import Metrics
@@ -89,10 +89,12 @@ class AdminDoors:
             add(f"/circuit-breaker/{order}/{{name}}", door)
         add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
+        page, page_files = read_page()
+        add("/admin", AdminPage(page, self.operators, self._sessions))
+        add("/admin/page/{name}", PageFiles(page_files))
         why = Why(state, self.operators)
         add("/admin/why", why)
         add("/admin/why/{request_id:path}", why)
-        add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)
 
