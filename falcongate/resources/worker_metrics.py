@@ -80,7 +80,7 @@ class WorkerMetrics:
 
 
 class ClusterMetrics:
-    """What is true for all hosts. Totals that the shared state keeps belong into `ask`, too."""
+    """What is true for all hosts."""
 
     def __init__(self, state: SharedState, breakers: Breakers, heartbeat: Heartbeat | None) -> None:
         self._state = state
@@ -88,11 +88,12 @@ class ClusterMetrics:
         self._heartbeat = heartbeat
 
     def ask(self) -> list[Family]:
-        """All of it, or nothing while the shared state is away. Waits for it at most its budget."""
+        """All of it, or nothing while the shared state is away. Waits for it at most twice its budget."""
         if self._heartbeat is None or self._heartbeat.redis != "connected":
             return []
         try:
             breakers = self._state.snapshot(tuple(self._breakers.known())).values()
+            totals = self._state.totals()
         except StoreAway:
             return []
         return [
@@ -101,6 +102,9 @@ class ClusterMetrics:
             _family(metrics.CLUSTER_OPENED, (((each.name,), each.opened_times) for each in breakers)),
             _family(metrics.CLUSTER_CALLS, (((each.name,), each.total_calls) for each in breakers)),
             _family(metrics.CLUSTER_FAILURES, (((each.name,), each.total_failures) for each in breakers)),
+            _family(metrics.CLUSTER_REQUESTS, _named("requests", totals)),
+            _family(metrics.CLUSTER_ERRORS, _named("errors", totals)),
+            _family(metrics.CLUSTER_LIMITS, _named("limit", totals)),
         ]
 
 
@@ -108,6 +112,14 @@ def _states(breakers: Iterable[Breaker]) -> Iterator[tuple[tuple[str, ...], floa
     for breaker in breakers:
         for state in metrics.BREAKER_STATES:
             yield (breaker.name, state), breaker.state == state
+
+
+def _named(kind: str, totals: Mapping[str, int]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Totals of one kind, by what stands behind it in their names."""
+    for name, total in totals.items():
+        first, *labels = name.split(":")
+        if first == kind:
+            yield tuple(labels), total
 
 
 def _family(metric: ClusterMetric, values: Iterable[tuple[tuple[str, ...], float]]) -> Family:

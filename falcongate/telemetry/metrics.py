@@ -189,6 +189,21 @@ CLUSTER: Final = (
         "Those of them that failed.",
         ("service",),
     ),
+    CLUSTER_REQUESTS := ClusterMetric(
+        "falcongate_cluster_requests_total",
+        "counter",
+        "Requests that were for services, on all hosts together.",
+        ("service",),
+    ),
+    CLUSTER_ERRORS := ClusterMetric(
+        "falcongate_cluster_errors_total", "counter", "Those of them that failed.", ("service",)
+    ),
+    CLUSTER_LIMITS := ClusterMetric(
+        "falcongate_cluster_limit_decisions_total",
+        "counter",
+        "What limits have said to requests on all hosts together.",
+        ("policy", "decision"),
+    ),
 )
 """What is true for all hosts; each host tells the same."""
 

@@ -120,7 +120,18 @@ def asked(state: MemoryState, *names: str, redis: str = "connected") -> dict[str
 def test_what_all_hosts_share_is_asked_when_it_is_scraped(name: str) -> None:
     state = MemoryState()
     state.report(name, RULES, host="a", generation=0, calls=9, failures=1, slow=0)
+    state.add_traffic({name: [7, 2, 7]}, limits={"api": [3, 1, 0]}, callers={})
     families = asked(state, name, "other")
+    assert families["falcongate_cluster_requests_total"] == {
+        f'falcongate_cluster_requests_total{{service="{name}"}} ': 7
+    }
+    assert families["falcongate_cluster_errors_total"] == {
+        f'falcongate_cluster_errors_total{{service="{name}"}} ': 2
+    }
+    assert families["falcongate_cluster_limit_decisions_total"] == {
+        'falcongate_cluster_limit_decisions_total{policy="api",decision="admitted"} ': 3,
+        'falcongate_cluster_limit_decisions_total{policy="api",decision="refused"} ': 1,
+    }
     assert families["falcongate_cluster_hosts"] == {"falcongate_cluster_hosts ": 2}
     assert families["falcongate_cluster_breaker_calls_total"] == {
         f'falcongate_cluster_breaker_calls_total{{service="{name}"}} ': 9,
