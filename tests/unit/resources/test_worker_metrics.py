@@ -129,8 +129,8 @@ def test_what_all_hosts_share_is_asked_when_it_is_scraped(name: str) -> None:
         f'falcongate_cluster_errors_total{{service="{name}"}} ': 2
     }
     assert families["falcongate_cluster_limit_decisions_total"] == {
-        'falcongate_cluster_limit_decisions_total{policy="api",decision="admitted"} ': 3,
-        'falcongate_cluster_limit_decisions_total{policy="api",decision="refused"} ': 1,
+        'falcongate_cluster_limit_decisions_total{decision="admitted",policy="api"} ': 3,
+        'falcongate_cluster_limit_decisions_total{decision="refused",policy="api"} ': 1,
     }
     assert families["falcongate_cluster_hosts"] == {"falcongate_cluster_hosts ": 2}
     assert families["falcongate_cluster_breaker_calls_total"] == {
