@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
@@ -49,6 +50,7 @@ from falcongate.telemetry.access_log import AccessLog
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
 from falcongate.telemetry.record import Record
+from falcongate.tracing import may_be_told, tracer_of, traces_to
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -114,7 +116,8 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(_record_of, _takers(settings)).note,
+            report=Journal(partial(_record_of, slow_s=settings.traces.slow_s), _takers(settings)).note,
+            tracer=tracer_of(settings),
         )
         gevent.spawn(self._tidy)
 
@@ -263,6 +266,8 @@ def _takers(settings: GatewaySettings) -> list[Callable[[list[Record]], None]]:
     takers: list[Callable[[list[Record]], None]] = [tally]
     if settings.log.access:
         takers.append(AccessLog().write)
+    if settings.traces.endpoint:
+        takers.append(traces_to(settings.traces, host=platform.node()).tell)
     return takers
 
 
@@ -281,9 +286,10 @@ def _host_name(process: ProcessSettings) -> str:
     return f"{platform.node()}:{process.master or os.getppid()}"
 
 
-def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
+def _record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Record:
     """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
     match, caller = exchange.route_match, exchange.caller
+    trace = exchange.trace
     return Record(
         ended=exchange.ended + wall_clock_s,
         request_id=exchange.request_id,
@@ -305,4 +311,6 @@ def _record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         tried=tuple(exchange.tried),
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
+        trace_id=trace.trace_id if trace is not None else "",
+        trace=may_be_told(trace, exchange, wall_clock_s, slow_s=slow_s) if trace is not None else None,
     )

@@ -96,11 +96,12 @@ def render_line(record: Record) -> str:
         limited = f',"refused_by":{json.dumps(record.refused_by)}'
     if record.would_refuse:
         limited += f',"would_refuse":{json.dumps(record.would_refuse)}'
+    traced = f'"trace_id":"{record.trace_id}",' if record.trace_id else ""
     second = int(record.ended)
     target = record.tried[-1].target if record.tried else ""
     return (
         f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
-        f'"request_id":"{record.request_id}","method":"{record.method}",'
+        f'"request_id":"{record.request_id}",{traced}"method":"{record.method}",'
         f'"path":{quoted(record.path)},"service":"{record.service}","status":{record.status}{failed}{limited},'
         f'"duration_ms":{record.duration_s * 1000:.1f},"service_ms":{record.service_s * 1000:.1f},'
         f'"received_bytes":{record.received_bytes},"sent_bytes":{record.sent_bytes},'

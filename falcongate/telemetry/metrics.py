@@ -94,6 +94,15 @@ WEBSOCKET_BYTES = Counter(
     ("service", "direction"),
 )
 
+TRACE_SPANS_EXPORTED = Counter(
+    "falcongate_trace_spans_exported_total", "Spans that the receiver of traces has taken."
+)
+TRACE_SPANS_DROPPED = Counter(
+    "falcongate_trace_spans_dropped_total",
+    "Spans that nobody will see, by why: queue_full, undelivered, refused, worker_ended.",
+    ("why",),
+)
+
 
 def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
     """Show these from the start, with nothing counted: what is absent cannot be watched.
