@@ -56,7 +56,7 @@ def program(name: str) -> str | None:
 def version(peer: str) -> str:
     """A peer's version as it tells it; ours and the stock application have Python's."""
     path = program(_VERSIONS.get(peer, _VERSIONS["nginx"])[0])
-    if peer in ("falcongate", "falcongate-limits", "stock"):
+    if peer in ("falcongate", "falcongate-limits", "falcongate-traces", "stock"):
         return "on Python " + sys.version.split()[0]
     if path is None:
         return "not here"
@@ -119,6 +119,12 @@ def falcongate(folder: Path, ports: Ports, *, name: str = "falcongate", more: st
     command = [sys.executable, "-m", "gunicorn", "-c", "python:falcongate.server.gunicorn_conf"]
     command += ["--workers", "1", "--bind", f"127.0.0.1:{ports.own}", "falcongate.wsgi:app"]
     return Peer(name, command, {"FALCONGATE_CONFIG": str(path)})
+
+
+def _falcongate_traces(folder: Path, ports: Ports) -> Peer | None:
+    """No request is sampled, so nothing is ever sent to a receiver."""
+    traces = '[traces]\nendpoint = "http://127.0.0.1:4318"\nratio = 0\nslow_s = 86400\n'
+    return falcongate(folder, ports, name="falcongate-traces", more=traces)
 
 
 def _stock(folder: Path, ports: Ports) -> Peer | None:
@@ -251,6 +257,7 @@ def _caddy(folder: Path, ports: Ports) -> Peer | None:
 
 PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {
     "falcongate": falcongate,
+    "falcongate-traces": _falcongate_traces,
     "nginx": _nginx,
     "nginx-unbuffered": _nginx_unbuffered,
     "haproxy": _haproxy,
