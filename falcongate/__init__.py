@@ -18,6 +18,7 @@ with the folder.
     facts       what an exchange was judged by, as plain values for those who ask later
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
+    tracing     traces of one configuration: who finds them, who tells them
     resources   the doors: services, health, metrics
     admission   may it pass: breakers, limits; answers yes, or raises the refusal
     upstream    to the service and back

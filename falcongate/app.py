@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import falcon
@@ -54,6 +55,7 @@ from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import REDIS, expect
 from falcongate.telemetry.tally import tally, tally_websockets
 from falcongate.telemetry.traffic import Seen, Traffic
+from falcongate.tracing import tracer_of, traces_to
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -119,7 +121,12 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(record_of, _takers(settings, process, self._traffic), self._decide).note,
+            report=Journal(
+                partial(record_of, slow_s=settings.traces.slow_s),
+                _takers(settings, process, self._traffic),
+                self._decide,
+            ).note,
+            tracer=tracer_of(settings),
         )
         gevent.spawn(self._tidy)
 
@@ -308,6 +315,8 @@ def _takers(
         takers += [tally, traffic.take]
     if settings.log.access:
         takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
+    if settings.traces.endpoint:
+        takers.append(traces_to(settings.traces, host=platform.node()).tell)
     return takers
 
 

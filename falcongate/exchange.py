@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from falcongate.refusals import Refusal
     from falcongate.routing.table import Match
     from falcongate.telemetry.record import Tried
+    from falcongate.telemetry.trace import Trace
     from falcongate.wire.channel import Channel
     from falcongate.wire.fields import Field, FieldBlock
 
@@ -114,7 +115,8 @@ class Exchange:
     had come when it failed through its service, None if it did not; `failed_targets` are those of all
     such attempts. `waited_in_vain` says that the shared state did not answer in time, and need not be
     asked again. `tunnel` is what it has become, `on_tunnel_proven` is called when that has lasted for a
-    while or has ended, `on_tunnel_end` when it has ended.
+    while or has ended, `on_tunnel_end` when it has ended. `trace`
+    is None while nothing is traced.
     """
 
     __slots__ = (
@@ -164,6 +166,7 @@ class Exchange:
         "started",
         "status",
         "target",
+        "trace",
         "tried",
         "tunnel",
         "verdicts",
@@ -222,6 +225,7 @@ class Exchange:
         self.received_bytes = self.sent_bytes = 0
         self.on_close = self.on_tunnel_proven = self.on_tunnel_end = None
         self.tunnel: Tunnel | None = None
+        self.trace: Trace | None = None
 
     @property
     def target_used(self) -> str:

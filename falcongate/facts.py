@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.telemetry.decisions import Decisions
 from falcongate.telemetry.record import Record
+from falcongate.tracing import may_be_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +28,12 @@ _MOST: Final = 16
 _MAX_TEXT: Final = 300
 
 
-def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
-    """What is told of a finished exchange. `wall_clock_s` is what wall time is ahead of monotonic."""
-    match, caller = exchange.route_match, exchange.caller
+def record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Record:
+    """What is told of a finished exchange, which has been slow if it took `slow_s`.
+
+    `wall_clock_s` is what wall time is ahead of monotonic.
+    """
+    match, caller, trace = exchange.route_match, exchange.caller, exchange.trace
     return Record(
         ended=exchange.ended + wall_clock_s,
         request_id=exchange.request_id,
@@ -54,6 +58,8 @@ def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         would_refuse=exchange.would_refuse,
         # Without an answer, nobody has said anything to the charges.
         charged=exchange.charges.told if exchange.verdicts else (),
+        trace_id=trace.trace_id if trace is not None else "",
+        trace=may_be_told(trace, exchange, wall_clock_s, slow_s=slow_s) if trace is not None else None,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from falcongate.config.policies import PolicySettings
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings, ServiceSettings
+    from falcongate.config.telemetry import TraceSettings
 
 _OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws", "/admin")
 
@@ -41,6 +42,7 @@ def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Ite
     yield from in_identity(settings, in_authorities=_in_ca_file)
     yield from in_admin(settings)
     yield from _in_ca_file(("admin", "sign_in", "ca_file"), settings.admin.sign_in.ca_file)
+    yield from _in_traces(settings.traces)
     for name, limit in settings.limits.items():
         yield from _in_policy(("limits", name), limit, settings.services)
         rates = [f"{rate.limit} in {rate.window_s} s" for rate in map(parse_rate, limit.rate)]
@@ -112,6 +114,16 @@ def _in_redis(redis: RedisSettings) -> Iterator[Mistake]:
         if is_set and not url.startswith("rediss"):
             yield Mistake(("redis", setting), "has no effect: redis.url does not begin with rediss")
     yield from _in_ca_file(("redis", "ca_file"), redis.ca_file)
+
+
+def _in_traces(traces: TraceSettings) -> Iterator[Mistake]:
+    said = {"headers": bool(traces.headers), "ca_file": bool(traces.ca_file)}
+    for setting, is_set in said.items():
+        if is_set and not traces.endpoint:
+            yield Mistake(("traces", setting), "has no effect without traces.endpoint")
+    if traces.ca_file and traces.endpoint.startswith("http:"):
+        yield Mistake(("traces", "ca_file"), "has no effect: traces.endpoint does not begin with https")
+    yield from _in_ca_file(("traces", "ca_file"), traces.ca_file)
 
 
 def _in_ca_file(location: Location, path: str | None) -> Iterator[Mistake]:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from falcongate.config.model import Settings
-from falcongate.config.values import NotBoolean, PublicUrl, Seconds, Share, Statuses, Token
+from falcongate.config.values import (
+    EmptyIsUnset,
+    NotBoolean,
+    ReceiverUrl,
+    Seconds,
+    SecretFieldValue,
+    Share,
+    Statuses,
+    Token,
+)
 
 
 class LogSettings(Settings):
@@ -38,12 +47,15 @@ class MetricsSettings(Settings):
 class TraceSettings(Settings):
     """Traces by OpenTelemetry: which requests are told, and to whom."""
 
-    endpoint: PublicUrl = ""
+    endpoint: ReceiverUrl = ""
     """Where an OTLP receiver listens (HTTP), like `http://127.0.0.1:4318`; traces go to `/v1/traces` there.
     Empty: no traces."""
 
-    headers: dict[Token, SecretStr] = {}  # noqa: RUF012  # pydantic copies it
+    headers: dict[Token, SecretFieldValue] = {}  # noqa: RUF012  # pydantic copies it
     """Header fields that the receiver wants, a key above all."""
+
+    ca_file: Annotated[str | None, EmptyIsUnset] = None
+    """PEM file of the authorities to trust for the receiver's certificate. Unset: the system's."""
 
     ratio: Share = 0.05
     """Share of traces that begin here and are kept. What a caller that is believed has begun is kept if it
@@ -53,8 +65,9 @@ class TraceSettings(Settings):
     """Requests that take so many seconds to the head of their answer are slow."""
 
     believe: Literal["trusted_proxies", "everyone"] = "trusted_proxies"
-    """Whose `traceparent` is continued. That of others is only linked: who can make the gateway keep traces,
-    and join those of others, should be known."""
+    """Whose `traceparent` is continued, and whose `baggage` is passed on. That of others is only linked: who
+    can make the gateway keep traces, and join those of others, should be known. Proxies that
+    `server.trusted_hops` only counts are not believed, as they pass on what callers made up."""
 
     service_name: Annotated[str, Field(min_length=1, max_length=255)] = "falcongate"
     """What this gateway is called there (`service.name`)."""

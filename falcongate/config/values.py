@@ -75,6 +75,17 @@ def _address_or_empty(url: str) -> str:
     return url and _address(url)
 
 
+def _receiver(url: str) -> str:
+    """An address as above, and perhaps a path under which a receiver keeps its own."""
+    if not url:
+        return ""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if path and not _PATH_PREFIX.fullmatch(f"/{path}"):
+        raise ValueError("must be scheme, host, port and perhaps a path, like https://host:4318/otlp")
+    return _address(f"{scheme}{mark}{host}") + f"{slash}{path}".rstrip("/")
+
+
 def _fullmatch(pattern: re.Pattern[str], meaning: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -82,6 +93,12 @@ def _fullmatch(pattern: re.Pattern[str], meaning: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _secret_field_value(value: SecretStr) -> SecretStr:
+    if not _FIELD_VALUE.fullmatch(value.get_secret_value()):
+        raise ValueError("must be printable ASCII on one line")
+    return value
 
 
 def _origin(value: str) -> str:
@@ -202,6 +219,8 @@ Token = Annotated[str, _fullmatch(_TOKEN, "the name of one header or cookie")]
 HostName = Annotated[str, _fullmatch(_HOST_NAME, "the name of a host, like api.example.com")]
 Method = Annotated[str, _fullmatch(_METHOD, "a method in capital letters, like GET")]
 FieldValue = Annotated[str, _fullmatch(_FIELD_VALUE, "printable ASCII on one line")]
+SecretFieldValue = Annotated[SecretStr, AfterValidator(_secret_field_value)]
+ReceiverUrl = Annotated[str, AfterValidator(_receiver)]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 PublicUrl = Annotated[str, AfterValidator(_address_or_empty)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from falcongate.middleware.caller_address import TrustedProxies
     from falcongate.middleware.request_id import RequestIds
     from falcongate.middleware.response_headers import ResponseHeaders
+    from falcongate.telemetry.trace import Tracer
 
 _T = TypeVar("_T", str, bytes)
 _MAX_REMEMBERED: Final = 4_096
@@ -37,7 +38,10 @@ _ALLOW: Final = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 
 
 class Context:
-    """The WSGI application around Falcon's. `report` is called once with every finished exchange."""
+    """The WSGI application around Falcon's. `report` is called once with every finished exchange.
+
+    Without a `tracer` nothing is traced.
+    """
 
     def __init__(
         self,
@@ -47,8 +51,10 @@ class Context:
         proxies: TrustedProxies,
         headers: ResponseHeaders,
         report: Callable[[Exchange], None],
+        tracer: Tracer | None = None,
     ) -> None:
         self._app = app
+        self._tracer = tracer
         self._request_ids = request_ids
         self._proxies = proxies
         self._headers = headers
@@ -58,17 +64,7 @@ class Context:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """Answer one request."""
-        request_id = self._request_ids.for_request(environ.get("HTTP_X_REQUEST_ID"))
-        exchange = Exchange(environ, request_id, monotonic())
-        environ[EXCHANGE] = exchange
-        if exchange.caller_channel is None and "gunicorn.socket" in environ:
-            exchange.caller_channel = PeekedChannel(environ["gunicorn.socket"])
-            environ["falcongate.client_certificate"] = client_certificate(environ["gunicorn.socket"])
-        if exchange.refusal is None:
-            try:
-                self._understand(exchange)
-            except Refusal as refusal:
-                exchange.refusal = refusal
+        exchange = self._open(environ)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
             if exchange.service_head is not None:
@@ -95,6 +91,22 @@ class Context:
         if hasattr(body, "relay_to"):
             return _RelayedAnswer(exchange, body, self._report)
         return _Answer(exchange, body, self._report)
+
+    def _open(self, environ: dict[str, Any]) -> Exchange:
+        request_id = self._request_ids.for_request(environ.get("HTTP_X_REQUEST_ID"))
+        exchange = Exchange(environ, request_id, monotonic())
+        environ[EXCHANGE] = exchange
+        if exchange.caller_channel is None and "gunicorn.socket" in environ:
+            exchange.caller_channel = PeekedChannel(environ["gunicorn.socket"])
+            environ["falcongate.client_certificate"] = client_certificate(environ["gunicorn.socket"])
+        if exchange.refusal is None:
+            try:
+                self._understand(exchange)
+            except Refusal as refusal:
+                exchange.refusal = refusal
+        if self._tracer is not None:
+            exchange.trace = self._tracer.trace_of(environ, is_trusted=exchange.is_from_trusted_proxy)
+        return exchange
 
     def _understand(self, exchange: Exchange) -> None:
         """Host, address and path: one meaning each, or a refusal."""

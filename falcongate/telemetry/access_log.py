@@ -164,11 +164,12 @@ def render_line(record: Record) -> str:
         limited = f',"refused_by":{json.dumps(record.refused_by)}'
     if record.would_refuse:
         limited += f',"would_refuse":{json.dumps(record.would_refuse)}'
+    traced = f'"trace_id":"{record.trace_id}",' if record.trace_id else ""
     second = int(record.ended)
     target = record.tried[-1].target if record.tried else ""
     return (
         f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
-        f'"request_id":"{record.request_id}","method":"{record.method}",'
+        f'"request_id":"{record.request_id}",{traced}"method":"{record.method}",'
         f'"path":{quoted(record.path)},"service":"{record.service}","route":"{record.route}",'
         f'"status":{record.status},"answered_by":"{record.answered_by}"{failed}{limited},'
         f'"duration_ms":{record.duration_s * 1000:.1f},"first_byte_ms":{record.first_byte_s * 1000:.1f},'

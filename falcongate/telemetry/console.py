@@ -47,7 +47,8 @@ class ConsoleLines:
         words.append(printable(record.caller) or "unix")
         if record.identity:
             words.append(printable(record.identity))
-        return f"{' '.join(words)} {self._dim}{record.request_id}{self._plain}\n"
+        ids = f"{record.request_id} {record.trace_id}" if record.trace_id else record.request_id
+        return f"{' '.join(words)} {self._dim}{ids}{self._plain}\n"
 
     def render_dropped(self, count: int) -> str:
         """The line that says how many are missing."""

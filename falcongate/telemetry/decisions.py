@@ -158,6 +158,7 @@ def render_decision(record: Record, facts: Mapping[str, Any], *, left_out: int) 
     told = {
         "at_s": round(record.ended, 3),
         "request_id": record.request_id,
+        "trace_id": record.trace_id,
         "method": _clipped(record.method),
         "path": _clipped(record.path),
         "service": record.service,

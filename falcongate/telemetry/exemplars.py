@@ -41,7 +41,11 @@ class Exemplars:
     def last(self, service: str, bucket: int) -> Exemplar | None:
         """That of the bucket whose number this is; None if it has none that can be told."""
         record = self._last.get((service, bucket))
-        if record is None or not 0 < len(record.request_id) <= _MAX_ID_LENGTH:
+        if record is None:
+            return None
+        if record.trace is not None:
+            return Exemplar("trace_id", record.trace_id, record.duration_s, record.ended)
+        if not 0 < len(record.request_id) <= _MAX_ID_LENGTH:
             return None
         return Exemplar("request_id", record.request_id, record.duration_s, record.ended)
 

@@ -64,7 +64,9 @@ class Journal(Generic[_T]):
         """Tell what has been gathered. Does not wait."""
         self._is_scheduled = False
         pending, self._pending = self._pending, []
-        wall_clock_s = get_hub().loop.now() - monotonic()
+        loop = get_hub().loop
+        loop.update_now()  # it is as old as this turn of the loop
+        wall_clock_s = loop.now() - monotonic()
         records = [self._record_of(ended, wall_clock_s) for ended in pending]
         for take in self._takers:
             try:

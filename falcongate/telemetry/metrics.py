@@ -153,6 +153,15 @@ WEBSOCKET_BYTES = Counter(
     ("service", "direction"),
 )
 
+TRACE_SPANS_EXPORTED = Counter(
+    "falcongate_trace_spans_exported_total", "Spans that the receiver of traces has taken."
+)
+TRACE_SPANS_DROPPED = Counter(
+    "falcongate_trace_spans_dropped_total",
+    "Spans that nobody will see, by why: queue_full, undelivered, refused, worker_ended.",
+    ("why",),
+)
+
 
 class ClusterMetric(NamedTuple):
     """One that no worker counts: it is read from the shared state when it is asked for."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from falcongate.telemetry.trace import Trace
 
 
 class Tried:
@@ -13,7 +16,8 @@ class Tried:
     when it had a connection, which `is_reused` if it was there before, `sent` when the head and what was
     there of the body was out, `answered` with the head of the answer, `ended` when its connection was free
     again. `status` is the service's answer, 0 without one. `failure` is the problem type of what it failed
-    of, `reason` that in words for operators, who may see addresses.
+    of, `reason` that in words for operators, who may see addresses. `span_id` is what its service knows
+    it by in a trace, "" without.
     """
 
     __slots__ = (
@@ -25,6 +29,7 @@ class Tried:
         "is_reused",
         "reason",
         "sent",
+        "span_id",
         "status",
         "target",
     )
@@ -35,7 +40,7 @@ class Tried:
         self.connected = self.sent = self.answered = self.ended = 0.0
         self.status = 0
         self.is_reused = False
-        self.failure = self.reason = ""
+        self.failure = self.reason = self.span_id = ""
 
     def end(self, failure: str = "", reason: str = "") -> None:
         """It is over; how it failed counts once."""
@@ -52,7 +57,8 @@ class Record(NamedTuple):
     the head of the answer, 0 if there was none. `identity` is who the caller has proven to be, like
     `token:jane`. `admitted_by` are the limits that had room for it, those in shadow mode included whatever
     they found. `refused_by` are the rules and limits that refused it, `would_refuse` those in shadow mode
-    that would have. `charged` are the limits that were asked, each with whom it counts.
+    that would have. `charged` are the limits that were asked, each with whom it counts. `trace_id` is ""
+    where nothing is traced, `trace` None where nobody will be told of it.
     """
 
     ended: float
@@ -77,3 +83,5 @@ class Record(NamedTuple):
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]
     charged: tuple[tuple[str, str], ...] = ()
+    trace_id: str = ""
+    trace: Trace | None = None

@@ -146,7 +146,9 @@ class Attempt:
         host = target.host_field
         if service.preserve_host and self._exchange.host:
             host = self._exchange.host.encode("latin-1")
-        data = b"".join((self._request_line, host, b"\r\n", self._fields, upload.first_bytes()))
+        trace = self._exchange.trace
+        traced = b"" if trace is None else trace.lines_for(self._exchange.tried[-1])
+        data = b"".join((self._request_line, host, b"\r\n", traced, self._fields, upload.first_bytes()))
         try:
             sent = channel.send_now(data)
         except OSError as error:

@@ -45,7 +45,7 @@ _PROTECTED: Final = frozenset(
 """Fields that a caller cannot have removed by naming them in `Connection` (RFC 9110, 7.6.1)."""
 
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"))
-_PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE, _API_KEY = range(6)
+_PASS, _DROP, _CONNECTION, _CREDENTIAL, _COOKIE, _API_KEY, _BAGGAGE = range(7)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]+")
 # SECURITY: behind these, a service would take a caller for the owner of any certificate that it writes of.
 _ABOUT_CERTIFICATES: Final = (
@@ -67,10 +67,12 @@ _MAX_KNOWN_LENGTH: Final = 256
 class _Kinds(dict[bytes, int]):
     """What is done with a field, by its name; those in `told` are the gateway's own word of callers.
 
+    While it traces, the context of a trace is the gateway's word as well, said anew for each attempt.
+
     PERF: a name is looked at once; bounded, as callers choose the names.
     """
 
-    def __init__(self, told: frozenset[bytes]) -> None:
+    def __init__(self, told: frozenset[bytes], *, is_tracing: bool) -> None:
         super().__init__(
             {
                 b"connection": _CONNECTION,
@@ -80,6 +82,8 @@ class _Kinds(dict[bytes, int]):
             }
         )
         self._told = told
+        if is_tracing:
+            self.update({b"traceparent": _DROP, b"tracestate": _DROP, b"baggage": _BAGGAGE})
         self.update(dict.fromkeys(told, _DROP))
 
     def __missing__(self, name: bytes) -> int:
@@ -115,12 +119,18 @@ class ServiceFields:
     __slots__ = ("_cookies", "_kinds", "_own_cookies")
 
     def __init__(
-        self, *, credential_cookies: Iterable[str], told: Iterable[str], own_cookies: Iterable[str] = ()
+        self,
+        *,
+        credential_cookies: Iterable[str],
+        told: Iterable[str],
+        own_cookies: Iterable[str] = (),
+        is_tracing: bool = False,
     ) -> None:
         # SECURITY: a service that had an operator's session could act as that operator.
         self._own_cookies = frozenset(name.encode("latin-1") for name in own_cookies)
         self._cookies = self._own_cookies.union(name.encode("latin-1") for name in credential_cookies)
-        self._kinds = _Kinds(frozenset(name.lower().encode("latin-1") for name in told))
+        told_names = frozenset(name.lower().encode("latin-1") for name in told)
+        self._kinds = _Kinds(told_names, is_tracing=is_tracing)
 
     def render(self, exchange: Exchange, route: Route, framing: bytes) -> bytes:
         """All fields behind `Host` for the service, with the empty line at the end.
@@ -133,7 +143,10 @@ class ServiceFields:
         # SECURITY: a key of ours means nothing to a service, which could use it elsewhere.
         has_key = caller is not None and caller.kind == "api_key"
         if block.forwarded_for != (route, is_public, has_key):
-            own = self._end_to_end(block.fields, is_public=is_public, has_key=has_key)
+            is_believed = exchange.trace is not None and exchange.trace.is_believed
+            own = self._end_to_end(
+                block.fields, is_public=is_public, has_key=has_key, is_believed=is_believed
+            )
             block.forwarded = own + _of_connection(exchange, route)
             block.forwarded_for = (route, is_public, has_key)
         request_id = exchange.request_id.encode("ascii")
@@ -145,7 +158,7 @@ class ServiceFields:
             framing,
         )
 
-    def _end_to_end(self, fields: list[Field], *, is_public: bool, has_key: bool) -> bytes:
+    def _end_to_end(self, fields: list[Field], *, is_public: bool, has_key: bool, is_believed: bool) -> bytes:
         """The lines of the caller's fields that are for the service, with their line breaks."""
         lines = []
         nominated: frozenset[bytes] = frozenset()
@@ -155,6 +168,9 @@ class ServiceFields:
                 lines.append(field.line)
             elif kind == _CONNECTION:
                 nominated |= connection_tokens(field.value)
+            elif kind == _BAGGAGE:
+                # SECURITY: services take what stands there for what another service has said.
+                lines += [field.line] if is_believed else []
             elif kind != _DROP:
                 line = self._credential(field, kind, is_public=is_public, has_key=has_key)
                 lines += [line] if line else []

@@ -39,6 +39,7 @@ class Forwarder:
             credential_cookies=hidden_cookies(settings),
             told=settings.tokens.headers,
             own_cookies=OWN_COOKIES if settings.admin.sign_in.issuer else (),
+            is_tracing=bool(settings.traces.endpoint),
         )
         self._body_idle_timeout_s = settings.server.body_idle_timeout_s
         self._pipes = Pipes()

@@ -121,6 +121,12 @@ def falcongate(folder: Path, ports: Ports, *, name: str = "falcongate", more: st
     return Peer(name, command, {"FALCONGATE_CONFIG": str(path)})
 
 
+def _falcongate_traces(folder: Path, ports: Ports) -> Peer | None:
+    """No request is sampled, so nothing is ever sent to a receiver."""
+    traces = '[traces]\nendpoint = "http://127.0.0.1:4318"\nratio = 0\nslow_s = 86400\n'
+    return falcongate(folder, ports, name="falcongate-traces", more=traces)
+
+
 def _stock(folder: Path, ports: Ports) -> Peer | None:
     del folder
     command = [sys.executable, "-m", "gunicorn", "-k", "gevent", "--workers", "1", "--no-control-socket"]
@@ -251,6 +257,7 @@ def _caddy(folder: Path, ports: Ports) -> Peer | None:
 
 PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {
     "falcongate": falcongate,
+    "falcongate-traces": _falcongate_traces,
     "nginx": _nginx,
     "nginx-unbuffered": _nginx_unbuffered,
     "haproxy": _haproxy,

@@ -32,6 +32,7 @@ _CASES_OF: dict[str, tuple[str, ...]] = {
     "haproxy": (*_OF_ALL, *_OF_SOCKETS),
     "nginx-unbuffered": ("download", "upload"),
     "falcongate-limits": _OF_LIMITS,
+    "falcongate-traces": ("get",),
     "nginx-lua": _OF_LIMITS,
     "traefik-redis": _OF_LIMITS,
     "falcongate-telling": _OF_TELLING,

@@ -157,26 +157,26 @@ def test_a_record_says_who_has_answered(by: str) -> None:
         exchange.problem = "saturated"
     if by == "nobody":
         exchange.service_head, exchange.status = None, 499
-    assert record_of(exchange, 0).answered_by == by
+    assert record_of(exchange, 0, slow_s=1).answered_by == by
 
 
 def test_a_service_may_answer_499_itself_and_a_websocket_is_the_service_s() -> None:
     exchange = answered(routed("/api/hr/x"))
     exchange.status = 499
-    assert record_of(exchange, 0).answered_by == "service"
+    assert record_of(exchange, 0, slow_s=1).answered_by == "service"
     exchange = routed("/api/hr/x")
     exchange.status, exchange.tunnel = 101, object()  # type: ignore[assignment]
-    assert record_of(exchange, 0).answered_by == "service"
+    assert record_of(exchange, 0, slow_s=1).answered_by == "service"
     own = make_exchange(path="/admin/live")
     own.status, own.tunnel = 101, object()  # type: ignore[assignment]
-    assert record_of(own, 0).answered_by == "gateway"
+    assert record_of(own, 0, slow_s=1).answered_by == "gateway"
 
 
 def test_a_record_has_the_path_without_the_query_and_who_not_by_what() -> None:
     exchange = routed("/api/hr/x")
     exchange.target = b"/api/hr/x?token=secret"
     exchange.caller = Caller("api_key", "0123456789ab", mark=b"secret")
-    record = record_of(exchange, 0)
+    record = record_of(exchange, 0, slow_s=1)
     assert (record.path, record.identity, record.route) == ("/api/hr/x", "api_key:0123456789ab", "/api/hr")
     assert "secret" not in str(record)
 
@@ -187,7 +187,7 @@ def test_decisions_are_kept_where_they_are_to_be() -> None:
     assert take is not None
     exchange = routed("/api/hr/x")
     exchange.problem, exchange.detail, exchange.status = "saturated", "Too many.", 503
-    take([exchange], [record_of(exchange, 0)])
+    take([exchange], [record_of(exchange, 0, slow_s=1)])
     until(lambda: state.decisions(1))
     (kept,) = state.find_decisions(REQUEST_ID)
     told = json.loads(kept.text)

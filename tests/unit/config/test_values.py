@@ -29,6 +29,8 @@ ALLOWED: dict[str, list[str]] = {
     "FieldValue": ["", "x", "max-age=1; a"],
     "Cidr": ["10.0.0.0/8", "10.0.0.7", "::/0", "fd00::1", "10.0.0.0/255.0.0.0"],
     "PublicUrl": ["", "https://api.example.com"],
+    "ReceiverUrl": ["", "http://127.0.0.1:4318", "https://otlp.example.com/otlp", "https://a/b/c.d"],
+    "SecretFieldValue": ["", "x", "Bearer abc; d"],
     "RedisUrl": [
         "redis://redis", "rediss://:secret@redis.example:6380/1?ssl_cert_reqs=none",
         "unix:///run/redis.sock?db=2", "redis+sentinel://a:26379,b/shared",
@@ -67,6 +69,11 @@ REFUSED: dict[str, list[Any]] = {
     "Cidr": ["", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "router", "10.0.0.0/8/8", "fd00::1/8",
     "::1%eth0/128"],
     "PublicUrl": ["api.example.com", "https://api.example.com/v2", "https://a@b"],
+    "ReceiverUrl": [
+        "otlp", "ftp://a", "https://a@b", "https://a:b@c/d", "https://a?x", "https://a/b?x=1", "https://a/b#c",
+        "https://a//b", "https://a/../b", "https://a/%2e", "https://a:0/b", "https:///b", "https://a/b\n",
+    ],
+    "SecretFieldValue": [" x", "x ", "a\nb", "a\rb", "a\0b", "\u00fc", "a\n"],
     "RedisUrl": ["", "redis", "redis://", "redis:///0", "http://redis", "redis://redis:port", "unix://",
     "redis://h:0", "redis+sentinel://a:1", "redis+sentinel:///shared", "redis+sentinel://a,,b/shared",
     "redis+sentinel://a:0/shared", "redis+sentinel://a:x/shared", "redis+sentinel://a/shared/x"],
@@ -119,6 +126,11 @@ def test_this_is_refused(kind: str, value: object) -> None:
 def test_one_address_has_one_spelling(written: str, held: str) -> None:
     assert valid("TargetUrls", written) == (held,)
     assert valid("PublicUrl", written) == held
+
+
+def test_an_address_with_a_path_has_one_spelling_too() -> None:
+    assert valid("ReceiverUrl", "HTTPS://Host:443/Otlp/") == "https://host/Otlp"
+    assert valid("ReceiverUrl", "http://host/") == "http://host"
 
 
 @pytest.mark.parametrize(("written", "held"), [(5, 5), (0.5, 0.5), ("300", 300), (86_400, 86_400)])

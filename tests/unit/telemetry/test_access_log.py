@@ -92,6 +92,10 @@ def test_a_line_says_what_happened() -> None:
     }
 
 
+def test_a_line_names_its_trace_where_there_is_one() -> None:
+    assert json.loads(render_line(USUAL._replace(trace_id="a" * 32)))["trace_id"] == "a" * 32
+
+
 def test_what_went_wrong_is_said_only_where_something_did() -> None:
     assert not {"problem", "reason"} & json.loads(render_line(USUAL)).keys()
     said = json.loads(render_line(USUAL._replace(problem="service-timeout", reason="await_head: slow")))

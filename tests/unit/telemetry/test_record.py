@@ -7,12 +7,14 @@ from typing import get_type_hints
 import pytest
 
 from falcongate.telemetry.record import Record, Tried
+from falcongate.telemetry.trace import Trace
 from tests.unit.telemetry.records import USUAL
 
 
 def test_a_record_holds_plain_values_that_outlive_their_request() -> None:
-    assert set(get_type_hints(Record).values()) == {
-        str, int, float, tuple[str, ...], tuple[Tried, ...], tuple[tuple[str, str], ...]
+    hints = get_type_hints(Record, localns={"Trace": Trace})
+    assert set(hints.values()) == {
+        str, int, float, tuple[str, ...], tuple[Tried, ...], tuple[tuple[str, str], ...], Trace | None
     }  # fmt: skip
 
 
