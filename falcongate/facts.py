@@ -51,6 +51,8 @@ def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         tried=tuple(exchange.tried),
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
+        # Without an answer, nobody has said anything to the charges.
+        charged=exchange.charges.told if exchange.verdicts else (),
     )
 
 

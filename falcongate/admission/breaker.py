@@ -46,7 +46,7 @@ class Breakers:
             self._guards[name] = own
             if breaker.per_target:
                 targets = {
-                    url: guard(_target_name(name, url), breaker, is_of_target=True) for url in service.url
+                    url: guard(target_name(name, url), breaker, is_of_target=True) for url in service.url
                 }
                 self._all.update((target.name, target) for target in targets.values())
                 self._guards[name] = TargetsGuard(own, targets)
@@ -109,9 +109,10 @@ def breaker_names(settings: GatewaySettings) -> list[str]:
         if breaker.enabled:
             names.append(name)
         if breaker.enabled and breaker.per_target:
-            names += [_target_name(name, url) for url in service.url]
+            names += [target_name(name, url) for url in service.url]
     return names
 
 
-def _target_name(service: str, url: str) -> str:
+def target_name(service: str, url: str) -> str:
+    """How the breaker of a target is called, where each has its own."""
     return f"{service}@{url.partition('://')[2]}"

@@ -11,6 +11,7 @@ from falcongate.resources.metrics import Metrics
 from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators, log_note
+from falcongate.resources.overview import OverviewDoor
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
 from falcongate.resources.why import Why
 from falcongate.upstream.fetch import Fetcher
@@ -63,7 +64,7 @@ class AdminDoors:
         )
 
     def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
-        """Put them into the application; `live` is the one that is a WebSocket."""
+        """Put them into the application; `live` is the one that is a WebSocket, and tells an overview."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
@@ -76,6 +77,7 @@ class AdminDoors:
         for order in ORDERS:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
+        add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
         why = Why(state, self.operators)
         add("/admin/why", why)

@@ -51,7 +51,8 @@ class Record(NamedTuple):
     `answered_by` is `service`, `gateway`, or `nobody` if the caller had left. `first_byte_s` is the time to
     the head of the answer, 0 if there was none. `identity` is who the caller has proven to be, like
     `token:jane`. `refused_by` are the rules and limits that refused it, `would_refuse` those in
-    shadow mode that would have.
+    shadow mode that would have. `charged` are the limits that were asked,
+    each with whom it counts.
     """
 
     ended: float
@@ -74,3 +75,4 @@ class Record(NamedTuple):
     tried: tuple[Tried, ...]
     refused_by: tuple[str, ...]
     would_refuse: tuple[str, ...]
+    charged: tuple[tuple[str, str], ...] = ()
