@@ -278,7 +278,6 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.rotate_key("0123456789ab", "second", grace_s=1)
     opened.state.revoke_key("0123456789ab", why="")
     opened.state.note_change(Change("", "", "", ""))
-    opened.state.keep_decisions([("an-id", "{}")], most=1)
     opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
     opened.state.note_keys("http://auth/jwks", "{}", for_s=60)
     opened.state.keep_decisions([("an-id", "{}")], most=10)
