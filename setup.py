@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.15",
     packages=find_packages(include=("falcongate", "falcongate.*")),
-    package_data={"falcongate": ["py.typed", "state/scripts/*.lua"]},
+    package_data={"falcongate": ["py.typed", "state/scripts/*.lua", "dashboard/*"]},
     install_requires=[
         "cryptography>=50",
         "falcon>=4.4,<5",

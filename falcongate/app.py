@@ -43,6 +43,7 @@ from falcongate.resources.overview import Overview
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
+from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.routing.table import RouteTable
 from falcongate.state.heartbeat import Heartbeat, Saying
 from falcongate.state.memory_store import Fault, MemoryState
@@ -50,7 +51,8 @@ from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
+from falcongate.telemetry.metrics import REDIS, expect
+from falcongate.telemetry.tally import tally, tally_websockets
 from falcongate.telemetry.traffic import Seen, Traffic
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
     from falcongate.config.settings import GatewaySettings
+    from falcongate.resources.operators import Operators
     from falcongate.state.store import SharedState
     from falcongate.telemetry.record import Record
 
@@ -108,7 +111,7 @@ class Gateway(Context):
         self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
         policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
-        expect(settings.services, [(name, policy.mode) for name, policy in policies])
+        expect(settings.services, [name for name, _ in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
         super().__init__(
@@ -125,9 +128,11 @@ class Gateway(Context):
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
-        shared, heartbeat = _shared_state(self.settings, process, host)
+        own = WorkerMetrics()
+        shared, heartbeat = _shared_state(self.settings, process, host, own.round_trips.note)
         self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
-        breakers = Breakers(self.settings, shared, host=host)
+        breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
+        own.begin(self.settings, self._forwarder.targets, breakers)
 
         def parts() -> int:
             return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
@@ -166,12 +171,9 @@ class Gateway(Context):
             note=AuditNote(shared),
         )
         live = self._live(process, shared, heartbeat, admin=admin, handshakes=handshakes, breakers=breakers)
-        admin.add(app, shared, breakers, live)
-        targets, is_embedded = self._forwarder.targets, self.settings.redis.url is None
-        health = Health(
-            targets, heartbeat, breakers, is_redis_embedded=is_embedded, operators=admin.operators
-        )
-        app.add_route("/health", health)
+        cluster = ClusterMetrics(shared, breakers, heartbeat)
+        admin.add(app, shared, breakers, live=live, cluster=cluster)
+        app.add_route("/health", self._health(heartbeat, breakers, admin.operators))
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
@@ -203,6 +205,16 @@ class Gateway(Context):
             decisions=shared.decisions,
         )
         return Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
+
+    def _health(self, heartbeat: Heartbeat | None, breakers: Breakers, operators: Operators) -> Health:
+        return Health(
+            self._forwarder.targets,
+            heartbeat,
+            breakers,
+            is_redis_embedded=self.settings.redis.url is None,
+            operators=operators,
+            configuration=version_of(self.settings),
+        )
 
     def _access(self, shared: SharedState, tokens: Tokens) -> Access:
         keys = api_keys_of(self.settings, shared)
@@ -252,7 +264,7 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
 
 
 def _shared_state(
-    gateway: GatewaySettings, process: ProcessSettings, host: str
+    gateway: GatewaySettings, process: ProcessSettings, host: str, on_round_trip: Callable[[float], None]
 ) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
@@ -263,7 +275,7 @@ def _shared_state(
         if process.own_redis is None:
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
-    state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
+    state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
     return state, Heartbeat(state, name=host, says=_saying_of(gateway, process).render(), tell=REDIS.set)
 
 

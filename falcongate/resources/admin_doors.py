@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from falcongate.resources.admin_page import AdminPage
+from falcongate.resources.admin_page import AdminPage, PageFiles, read_page
 from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
 from falcongate.resources.doors import For
 from falcongate.resources.metrics import Metrics
@@ -14,6 +14,7 @@ from falcongate.resources.operators import Operators, log_note
 from falcongate.resources.overview import OverviewDoor
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
 from falcongate.resources.why import Why
+from falcongate.telemetry.exposition import Exposition
 from falcongate.upstream.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.live import Live
     from falcongate.resources.operators import Note, ProvenTokens
+    from falcongate.resources.worker_metrics import ClusterMetrics
     from falcongate.state.store import SharedState
 
 
@@ -63,14 +65,22 @@ class AdminDoors:
             own_url=self._own_url,
         )
 
-    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
-        """Put them into the application; `live` is the one that is a WebSocket, and tells an overview."""
+    def add(
+        self,
+        app: falcon.App[Any, Any],
+        state: SharedState,
+        breakers: Breakers,
+        *,
+        live: Live,
+        cluster: ClusterMetrics,
+    ) -> None:
+        """Put them into the application; `live` is the one that is a WebSocket."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
 
         if self._has_metrics:
-            add("/metrics", Metrics(self.operators))
+            add("/metrics", Metrics(self.operators, Exposition(cluster.ask)))
         status = BreakerStatus(state, breakers, self.operators)
         add("/circuit-breaker/status", status)
         add("/circuit-breaker/status/{name}", status)
@@ -79,10 +89,12 @@ class AdminDoors:
             add(f"/circuit-breaker/{order}/{{name}}", door)
         add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
+        page, page_files = read_page()
+        add("/admin", AdminPage(page, self.operators, self._sessions))
+        add("/admin/page/{name}", PageFiles(page_files))
         why = Why(state, self.operators)
         add("/admin/why", why)
         add("/admin/why/{request_id:path}", why)
-        add("/admin", AdminPage(self.operators, self._sessions))
         if self._sessions is not None:
             self._add_sign_in(add, self._sessions)
 
