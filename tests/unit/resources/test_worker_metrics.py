@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 from falcongate.config.settings import ServiceSettings
 from falcongate.resources import worker_metrics
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
-from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.heartbeat import Host
+from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.store import Breaker, BreakerRules
 from falcongate.telemetry.transitions import Transition
 from falcongate.upstream.targets import Targets
