@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # What `app.py` adds as doors of our own; all else is for the services.
 _OWN_PATH: Final = re.compile(
-    r"/(?:health(?:/live|/ready)?|metrics|admin(?:/live|/why(?:/.+)?)?|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
+    r"/(?:health(?:/live|/ready)?|metrics|admin(?:/live|/overview|/page/[^/]+|/why(?:/.+)?)?|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
 )
 _WEBSOCKET_PATH: Final = re.compile(r"/ws/([^/]+)(?:/.*)?")
 _SIGN_IN_PATH: Final = re.compile(r"/admin/(?:sign-in|callback|sign-out)/?")

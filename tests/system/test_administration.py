@@ -19,6 +19,7 @@ TOKEN = "a-token-that-is-long-enough"  # noqa: S105  # of these tests alone
 DETAILS = [
     ("GET", "/metrics"), ("GET", "/metrics/"), ("HEAD", "/metrics"), ("GET", "/circuit-breaker/status"),
     ("GET", "/circuit-breaker/status/honest"), ("GET", "/circuit-breaker/status/nobody"), ("GET", "/admin/"),
+    ("GET", "/admin/why"), ("GET", "/admin/why/"),
 ]  # fmt: skip
 CHANGES = [
     ("POST", f"/circuit-breaker/{order}/honest") for order in ("reset", "disable", "enable", "open", "close")
@@ -32,7 +33,8 @@ TRICKS = [
     "/circuit-breaker/status", "//circuit-breaker/status", "/circuit-breaker//status",
     "/circuit-breaker/status/honest;x", "/circuit%2dbreaker/status", "/circuit-breaker/status/%68onest",
     "/admin", "/admin/", "//admin", "/%61dmin", "/admin;x", "/admin/.", "/admin#", "/admin/sign-in",
-    "/admin/callback", "/admin/sign-out", "/health/..%2fmetrics", "/api/honest/../../metrics", "\\metrics",
+    "/admin/callback", "/admin/sign-out", "/admin/why", "//admin/why", "/admin/why/x", "/admin/%77hy",
+    "/health/..%2fmetrics", "/api/honest/../../metrics", "\\metrics",
 ]  # fmt: skip
 OVERRIDES = [
     [("X-HTTP-Method-Override", "POST")], [("X-HTTP-Method", "POST")], [("X-Method-Override", "POST")],
@@ -54,7 +56,14 @@ def ask(
 
 def reveals(answer: Answer) -> bool:
     """Whether it holds what only operators may see."""
-    marks = (b"falcongate_http_requests", b"is_shared", b"circuit_breaker", b"You are <strong>", b"CLOSED")
+    marks = (
+        b"falcongate_http_requests",
+        b"is_shared",
+        b"circuit_breaker",
+        b"You are <strong>",
+        b"CLOSED",
+        b"at_s",
+    )
     return any(mark in answer.content for mark in marks)
 
 

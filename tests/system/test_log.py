@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.callers import Answer, Caller, request_bytes
 from tests.support.fixtures import redis_server
-from tests.support.hosts import ask, plan_on
+from tests.support.hosts import ask, callers_of_all_workers, plan_on
 from tests.support.processes import ROOT, environment, render_toml, until
 from tests.support.programs import answers, get
 from tests.support.redis_servers import SERVER, RedisServer, free_port
@@ -208,7 +208,12 @@ def test_a_redis_that_is_away_tells_no_password(server: RedisServer, site: Site,
     finally:
         with server.client(password="another") as client:  # noqa: S106  # of this test alone
             client.config_set("requirepass", PASSWORD)
-    until(lambda: ask(site, "/health/").json()["status"] == "healthy", "it is back")
+    with contextlib.ExitStack() as stack:
+        workers = callers_of_all_workers(stack, [site])
+        until(
+            lambda: all(worker.get("/health/").json()["status"] == "healthy" for worker in workers),
+            "it is back for all",
+        )
     assert SECRET not in visit.gateway.stderr()
     assert SECRET not in visit.gateway.stdout()
 

@@ -183,6 +183,19 @@ def test_keys_are_made_and_ended_wherever_they_lie(sites: list[Site], command: C
     assert [change["did"] for change in noted] == ["key revoke", "key rotate"]
 
 
+def test_a_decision_of_one_host_is_found_wherever_it_lies(
+    sites: list[Site], command: Callable[..., str]
+) -> None:
+    refused = [ask(site, "/api/nobody/x").get("X-Request-ID") for site in sites]
+
+    def kept() -> set[str]:
+        return {told["request_id"] for told in json.loads(command("why", "--json", "--last", "1000"))}
+
+    until(lambda: set(refused) <= kept(), "both are kept")
+    for request_id in refused:
+        assert json.loads(command("why", str(request_id), "--json"))["problem"] == "no-route"
+
+
 def test_commands_reach_breakers_wherever_they_lie(
     servers: list[RedisServer], sites: list[Site], command: Callable[..., str]
 ) -> None:

@@ -89,6 +89,24 @@ def test_who_is_refused_in_one_room_keeps_no_place_in_another() -> None:
     world.enter()
 
 
+def test_what_each_limit_said_can_be_told_afterwards() -> None:
+    world = World({"it": {"limit": 1}, "all": {"limit": 5, "key": "global"}})
+    assert world.enter().rooms == (("it", 1, 1, True, "all hosts"), ("all", 5, 1, True, "all hosts"))
+    exchange = make_exchange()
+    exchange.route_match = make_match(make_route("hr"))
+    for rooms, by in ((world.rooms, "this worker"), (world.on_host("gw-2"), "all hosts")):
+        exchange.rooms = ()
+        with pytest.raises(ServiceFull):
+            rooms.enter(exchange)
+        assert exchange.rooms == (("it", 1, 1, False, by),)
+
+    world.state.fault = Fault.AWAY
+    assert world.enter(service="lms", rooms=world.on_host("gw-3")).rooms == (
+        ("it", 1, 1, True, "this worker"),
+        ("all", 5, 1, True, "this worker"),
+    )
+
+
 def test_a_shadow_lets_all_pass_and_tells() -> None:
     world = World({"it": {"limit": 1, "mode": "shadow"}})
     world.enter()

@@ -127,7 +127,7 @@ def test_no_more_probes_pass_than_there_are_places_and_their_successes_close_it(
     fail(one, 2)
     world.now_s += 10
     probes = [begin(one), begin(other)]
-    assert all(probe.probe for probe in probes)
+    assert all(probe.probe and probe.is_probe for probe in probes)
     for guard in (one, other):
         with pytest.raises(CircuitOpen) as refused:
             begin(guard)
