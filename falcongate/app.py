@@ -24,6 +24,7 @@ from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
+from falcongate.config.version import version_of
 from falcongate.errors import ConfigError, ConfigProblem
 from falcongate.facts import Facts, decisions_of, record_of
 from falcongate.middleware.caller_address import TrustedProxies
@@ -38,17 +39,21 @@ from falcongate.resources.health import Alive, Health
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
 from falcongate.resources.operators import AuditNote
+from falcongate.resources.overview import Overview
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
+from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.routing.table import RouteTable
-from falcongate.state.heartbeat import Heartbeat
+from falcongate.state.heartbeat import Heartbeat, Saying
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect, tally, tally_websockets
+from falcongate.telemetry.metrics import REDIS, expect
+from falcongate.telemetry.tally import tally, tally_websockets
+from falcongate.telemetry.traffic import Seen, Traffic
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -60,8 +65,8 @@ if TYPE_CHECKING:
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
-    from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings
+    from falcongate.resources.operators import Operators
     from falcongate.state.store import SharedState
     from falcongate.telemetry.record import Record
 
@@ -106,7 +111,7 @@ class Gateway(Context):
         self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
         policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
-        expect(settings.services, [(name, policy.mode) for name, policy in policies])
+        expect(settings.services, [name for name, _ in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
         super().__init__(
@@ -114,7 +119,7 @@ class Gateway(Context):
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
-            report=Journal(record_of, _takers(settings, process), self._decide).note,
+            report=Journal(record_of, _takers(settings, process, self._traffic), self._decide).note,
         )
         gevent.spawn(self._tidy)
 
@@ -123,9 +128,11 @@ class Gateway(Context):
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
         host = _host_name(process)
-        shared, heartbeat = _shared_state(self.settings.redis, process, host)
+        own = WorkerMetrics()
+        shared, heartbeat = _shared_state(self.settings, process, host, own.round_trips.note)
         self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
-        breakers = Breakers(self.settings, shared, host=host)
+        breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
+        own.begin(self.settings, self._forwarder.targets, breakers)
 
         def parts() -> int:
             return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
@@ -163,19 +170,51 @@ class Gateway(Context):
             tokens=tokens,
             note=AuditNote(shared),
         )
-        live = Live(admin.operators, handshakes, breakers, heartbeat=heartbeat, tunnels=self.tunnels)
-        admin.add(app, shared, breakers, live)
-        targets, is_embedded = self._forwarder.targets, self.settings.redis.url is None
-        health = Health(
-            targets, heartbeat, breakers, is_redis_embedded=is_embedded, operators=admin.operators
-        )
-        app.add_route("/health", health)
+        live = self._live(process, shared, heartbeat, admin=admin, handshakes=handshakes, breakers=breakers)
+        cluster = ClusterMetrics(shared, breakers, heartbeat)
+        admin.add(app, shared, breakers, live=live, cluster=cluster)
+        app.add_route("/health", self._health(heartbeat, breakers, admin.operators))
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
         app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
         return app
+
+    def _live(
+        self,
+        process: ProcessSettings,
+        shared: SharedState,
+        heartbeat: Heartbeat | None,
+        *,
+        admin: AdminDoors,
+        handshakes: Handshakes,
+        breakers: Breakers,
+    ) -> Live:
+        own = MemoryState(lambda: int(gevent.get_hub().loop.now() * 1000))
+        self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
+        overview = Overview(
+            self.settings,
+            _saying_of(self.settings, process),
+            host=_host_name(process),
+            shared=shared,
+            own=own,
+            heartbeat=heartbeat,
+            breakers=breakers,
+            targets=self._forwarder.targets,
+            decisions=shared.decisions,
+        )
+        return Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
+
+    def _health(self, heartbeat: Heartbeat | None, breakers: Breakers, operators: Operators) -> Health:
+        return Health(
+            self._forwarder.targets,
+            heartbeat,
+            breakers,
+            is_redis_embedded=self.settings.redis.url is None,
+            operators=operators,
+            configuration=version_of(self.settings),
+        )
 
     def _access(self, shared: SharedState, tokens: Tokens) -> Access:
         keys = api_keys_of(self.settings, shared)
@@ -225,20 +264,24 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
 
 
 def _shared_state(
-    settings: RedisSettings, process: ProcessSettings, host: str
+    gateway: GatewaySettings, process: ProcessSettings, host: str, on_round_trip: Callable[[float], None]
 ) -> tuple[SharedState, Heartbeat | None]:
     """What all workers and hosts share, and who they are.
 
     Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
     """
+    settings = gateway.redis
     if settings.url is None:
         if process.own_redis is None:
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
-    workers = process.workers or 1
-    state = RedisState(RedisLine(settings), is_cluster=settings.cluster)
-    says = f"falcongate {__version__}, {workers} worker{'s' * (workers > 1)}"
-    return state, Heartbeat(state, name=host, says=says, tell=REDIS.set)
+    state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
+    return state, Heartbeat(state, name=host, says=_saying_of(gateway, process).render(), tell=REDIS.set)
+
+
+def _saying_of(settings: GatewaySettings, process: ProcessSettings) -> Saying:
+    """What this host says of itself."""
+    return Saying(__version__, process.workers or 1, version_of(settings))
 
 
 def _keys_through(ca_file: str | None) -> Fetch:
@@ -256,14 +299,26 @@ def _keys_through(ca_file: str | None) -> Fetch:
     return fetch
 
 
-def _takers(settings: GatewaySettings, process: ProcessSettings) -> list[Callable[[list[Record]], None]]:
+def _takers(
+    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic
+) -> list[Callable[[list[Record]], None]]:
     """Who is told of requests that have ended."""
     takers: list[Callable[[list[Record]], None]] = []
     if settings.metrics.enabled:
-        takers.append(tally)
+        takers += [tally, traffic.take]
     if settings.log.access:
         takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
     return takers
+
+
+def _sender(*stores: SharedState) -> Callable[[Seen], None]:
+    """What adds up in all these what a worker has seen."""
+
+    def send(seen: Seen) -> None:
+        for store in stores:
+            store.add_traffic(seen.services, limits=seen.limits, callers=seen.callers)
+
+    return send
 
 
 def _tell_of_websockets(service: str, news: News) -> None:

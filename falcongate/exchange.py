@@ -172,7 +172,7 @@ class Exchange:
     )
 
     # The shared state's own, which the forwarding half must not know.
-    charges: Sequence[Any]
+    charges: Any
     verdicts: Sequence[Any]
     counted_by: Literal["", "all hosts", "this worker", "memory"]
     rooms: Sequence[tuple[str, int, int, bool, str]]

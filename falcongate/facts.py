@@ -49,8 +49,11 @@ def record_of(exchange: Exchange, wall_clock_s: float) -> Record:
         caller=exchange.caller_address,
         identity=f"{caller.kind}:{caller.name}" if caller is not None else "",
         tried=tuple(exchange.tried),
+        admitted_by=_admitted_by(exchange) if exchange.verdicts or exchange.rooms else (),
         refused_by=exchange.refused_by,
         would_refuse=exchange.would_refuse,
+        # Without an answer, nobody has said anything to the charges.
+        charged=exchange.charges.told if exchange.verdicts else (),
     )
 
 
@@ -115,6 +118,14 @@ def decisions_of(
         return None
     send = partial(shared.keep_decisions, most=kept.keep)
     return Decisions(kept.ratio, facts_of=facts.of, send=send).take
+
+
+def _admitted_by(exchange: Exchange) -> tuple[str, ...]:
+    """Limits that had room for it, or only watch. Where one refuses, none of those beside it is charged."""
+    charged = [name for name, _ in exchange.charges.told] if exchange.verdicts else []
+    if not set(charged).isdisjoint(exchange.refused_by):
+        charged = []
+    return (*charged, *[name for name, _, _, fits, _ in exchange.rooms if fits])
 
 
 def _answered_by(exchange: Exchange) -> str:

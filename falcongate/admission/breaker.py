@@ -17,7 +17,7 @@ from falcongate.admission.targets_guard import TargetsGuard
 from falcongate.errors import StoreAway
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
@@ -30,14 +30,24 @@ _LOOK_WHILE_ALONE_S: Final = 0.5
 
 
 class Breakers:
-    """All breakers of one configuration. `host` is how this host is called in what is shared."""
+    """All breakers of one configuration. `host` is how this host is called in what is shared.
 
-    def __init__(self, settings: GatewaySettings, state: SharedState, *, host: str) -> None:
+    `tell` is called with each transition of one, and whether it is this worker's alone; it must not wait.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        state: SharedState,
+        *,
+        host: str,
+        tell: Callable[[Breaker, bool], None] = lambda *_: None,
+    ) -> None:
         self._state = state
         self._news = Event()
         self._guards: dict[str, Guard | TargetsGuard] = {}
         self._all: dict[str, Guard] = {}
-        guard = partial(Guard, state=state, host=host, wake=self._news.set)
+        guard = partial(Guard, state=state, host=host, wake=self._news.set, tell=tell)
         for name, service in settings.services.items():
             breaker = settings.breaker_of(name)
             if not breaker.enabled:
@@ -46,7 +56,7 @@ class Breakers:
             self._guards[name] = own
             if breaker.per_target:
                 targets = {
-                    url: guard(_target_name(name, url), breaker, is_of_target=True) for url in service.url
+                    url: guard(target_name(name, url), breaker, is_of_target=True) for url in service.url
                 }
                 self._all.update((target.name, target) for target in targets.values())
                 self._guards[name] = TargetsGuard(own, targets)
@@ -109,9 +119,10 @@ def breaker_names(settings: GatewaySettings) -> list[str]:
         if breaker.enabled:
             names.append(name)
         if breaker.enabled and breaker.per_target:
-            names += [_target_name(name, url) for url in service.url]
+            names += [target_name(name, url) for url in service.url]
     return names
 
 
-def _target_name(service: str, url: str) -> str:
+def target_name(service: str, url: str) -> str:
+    """How the breaker of a target is called, where each has its own."""
     return f"{service}@{url.partition('://')[2]}"

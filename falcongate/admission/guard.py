@@ -41,14 +41,14 @@ PROBE_LEASE_S: Final = 15.0
 class Guard:
     """The breaker `name`, of a service or `is_of_target`. `wake` is called when there is news to tell soon.
 
-    `is_clear` says that every request may pass without a question. `breaker` is what is known of it, the
-    worker's own while `is_alone`. `mark` changes with each transition. `outcome_of` tells what an exchange
-    says of the service or target. `host` is how this host is called in what is shared.
+    `tell` is called with each transition, and whether it is this worker's alone. `is_clear` says that every
+    request may pass without a question. `breaker` is what is known of it, the worker's own while `is_alone`.
+    `mark` changes with each transition. `outcome_of` tells what an exchange says of the service or target.
+    `host` is how this host is called in what is shared.
     """
 
     __slots__ = (
-        "_ask_from",
-        "_asking",
+        "_ask_from", "_asking",
         "_calls",
         "_failures",
         "_is_outvoted",
@@ -57,14 +57,12 @@ class Guard:
         "_ramp_s",
         "_rules",
         "_shared",
-        "_slow",
-        "_slow_call_s",
-        "_until",
+        "_slow", "_slow_call_s",
+        "_tell", "_until",
         "_wake",
         "breaker",
         "host",
-        "is_alone",
-        "is_clear",
+        "is_alone", "is_clear",
         "mark",
         "name",
         "outcome_of",
@@ -78,13 +76,14 @@ class Guard:
         *,
         host: str,
         wake: Callable[[], None],
+        tell: Callable[[Breaker, bool], None] = lambda *_: None,
         is_of_target: bool = False,
     ) -> None:
         self.name = name
         self._shared = state
         self._own = MemoryState()
         self.host = host
-        self._wake = wake
+        self._wake, self._tell = wake, tell
         self._rules = _rules_of(settings)
         self._ramp_s = settings.ramp_s
         self._slow_call_s = settings.slow_call_s or math.inf
@@ -229,6 +228,7 @@ class Guard:
         self._known_at = monotonic()
         self.breaker = news
         self.mark += 1
+        self._tell(news, self.is_alone)
         self._calls = self._failures = self._slow = 0
         self._ask_from = 0.0
         self._until = self._known_at + news.until_s - news.now_s if news.until_s else math.inf

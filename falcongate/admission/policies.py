@@ -114,6 +114,9 @@ class Applied:
                 for policy, caller in zip(self.policies, callers, strict=True)
                 for window in policy.windows
             )
+            charges.told = tuple(
+                (policy.name, caller) for policy, caller in zip(self.policies, callers, strict=True)
+            )
         return charges
 
 

@@ -11,8 +11,10 @@ from falcongate.resources.metrics import Metrics
 from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
 from falcongate.resources.operators import Operators, log_note
+from falcongate.resources.overview import OverviewDoor
 from falcongate.resources.sign_in import Departures, SignIn, SignInCallback, SignOut
 from falcongate.resources.why import Why
+from falcongate.telemetry.exposition import Exposition
 from falcongate.upstream.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.live import Live
     from falcongate.resources.operators import Note, ProvenTokens
+    from falcongate.resources.worker_metrics import ClusterMetrics
     from falcongate.state.store import SharedState
 
 
@@ -62,20 +65,29 @@ class AdminDoors:
             own_url=self._own_url,
         )
 
-    def add(self, app: falcon.App[Any, Any], state: SharedState, breakers: Breakers, live: Live) -> None:
+    def add(
+        self,
+        app: falcon.App[Any, Any],
+        state: SharedState,
+        breakers: Breakers,
+        *,
+        live: Live,
+        cluster: ClusterMetrics,
+    ) -> None:
         """Put them into the application; `live` is the one that is a WebSocket."""
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
 
         if self._has_metrics:
-            add("/metrics", Metrics(self.operators))
+            add("/metrics", Metrics(self.operators, Exposition(cluster.ask)))
         status = BreakerStatus(state, breakers, self.operators)
         add("/circuit-breaker/status", status)
         add("/circuit-breaker/status/{name}", status)
         for order in ORDERS:
             door = BreakerOrder(order, state, breakers, limits=self._limits, operators=self.operators)
             add(f"/circuit-breaker/{order}/{{name}}", door)
+        add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
         page, page_files = read_page()
         add("/admin", AdminPage(page, self.operators, self._sessions))

@@ -22,7 +22,7 @@ _NOT_SHARED: Final = "not shared: each worker keeps its own state"
 class Health:
     """`GET /health`: the status for everybody, the whole document for operators.
 
-    Without a `heartbeat` there is no Redis.
+    Without a `heartbeat` there is no Redis. `configuration` is the version of what is configured.
     """
 
     def __init__(
@@ -33,7 +33,9 @@ class Health:
         *,
         is_redis_embedded: bool,
         operators: Operators,
+        configuration: str,
     ) -> None:
+        self._configuration = configuration
         self._operators = operators
         self._services = services
         self._breakers = breakers
@@ -54,6 +56,7 @@ class Health:
             "status": status,
             "service": "falcongate",
             "version": __version__,
+            "configuration": self._configuration,
             "timestamp": datetime.now(UTC).isoformat(),
             "shared_state": self._shared_state,
             "dependencies": {"redis": redis, **services},

@@ -1,32 +1,39 @@
-"""The metrics: Prometheus text, or the JSON summary that earlier gateways had."""
+"""The metrics: Prometheus text, OpenMetrics, or the JSON summary that earlier gateways had."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-from prometheus_client import CONTENT_TYPE_LATEST
+from typing import TYPE_CHECKING, Final
 
 from falcongate.exchange import EXCHANGE
-from falcongate.telemetry.metrics import render_prometheus, summarize
+from falcongate.telemetry.exposition import OPENMETRICS, TEXT, summarize
 
 if TYPE_CHECKING:
     import falcon
 
     from falcongate.resources.operators import Operators
+    from falcongate.telemetry.exposition import Exposition
+
+# The first is for who has no preference. Without its parameters, as callers have others beside these.
+_OFFERED: Final = {"text/plain": TEXT, "application/openmetrics-text": OPENMETRICS, "application/json": ""}
 
 
 class Metrics:
     """`GET /metrics`, for operators."""
 
-    def __init__(self, operators: Operators) -> None:
+    def __init__(self, operators: Operators, exposition: Exposition) -> None:
         self._operators = operators
+        self._exposition = exposition
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Prometheus text, unless JSON is what the caller prefers."""
+        """Prometheus text, unless OpenMetrics or JSON is what the caller prefers.
+
+        Waits for the shared state at most its budget; without it, what is of all hosts is left out.
+        """
         self._operators.identify_reader(req.env[EXCHANGE])
         resp.cache_control = ("no-store",)
-        if req.client_prefers(("text/plain", "application/json")) == "application/json":
+        preferred = req.client_prefers(tuple(_OFFERED))
+        if preferred == "application/json":
             services = summarize()
             resp.media = {
                 "timestamp": datetime.now(UTC).isoformat(),
@@ -35,7 +42,8 @@ class Metrics:
                 "services": {name: row for name, row in services.items() if name},
             }
             return
-        resp.content_type = CONTENT_TYPE_LATEST
-        resp.data = render_prometheus()
+        resp.content_type = _OFFERED[preferred or "text/plain"]
+        resp.vary = ("Accept",)
+        resp.data = self._exposition.render(resp.content_type)
 
     on_head = on_get

@@ -144,6 +144,24 @@ class Operators:
             return False
         return True
 
+    def may_change(self, exchange: Exchange) -> bool:
+        """Whether who may read could change something as well, by a request that is made for it.
+
+        The change itself is judged when it comes. Does not wait.
+        """
+        environ = exchange.environ
+        if "HTTP_AUTHORIZATION" not in environ:
+            if self._sessions is not None and self._sessions.find(environ) is not None:
+                return True
+            # What a page reads may come without its origin. What it changes does not, and no address helps.
+            if pages.may_be_of_browser(environ) or "HTTP_SEC_FETCH_SITE" in environ:
+                return False
+        try:
+            self._identify(exchange, self._changing, waits=False)
+        except (Forbidden, NotPermitted, Unauthorized, KeysUnavailable):
+            return False
+        return True
+
     def _identify(self, exchange: Exchange, right: _Right, *, waits: bool = True) -> str:
         by_credential = self._of_bearer(exchange, waits=waits)
         if by_credential:

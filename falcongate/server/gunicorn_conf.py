@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -30,6 +31,7 @@ from falcongate.server.admin_port import AdminPort
 from falcongate.server.own_redis import OwnRedis
 from falcongate.server.retirement import RETIRE, RetiredWorkers
 from falcongate.server.tls import caller_tls, gunicorn_tls
+from falcongate.telemetry.metric_files import absorb, clear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +100,7 @@ def when_ready(server: Arbiter) -> None:
     # A master that takes over from another (SIGUSR2) finds the files of workers that still run.
     directory, is_ours = _metrics_directory()
     if not server.master_pid:
-        for left_over in directory.glob("*.db"):
-            left_over.unlink()
+        clear(directory)
     if is_ours and server.cfg.uid != os.geteuid():
         os.chown(directory, server.cfg.uid, server.cfg.gid)
     try:
@@ -136,19 +137,32 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     # Only for workers: the master, when it reads the configuration anew, must not take it for an answer.
     if url := _own_redis().url:
         set_in_environment(OWN_REDIS, url)
-    # prometheus_client looks once, when it is imported.
-    set_in_environment(_METRICS_VARIABLE, str(_metrics_directory()[0]))
+    # prometheus_client looks once, when it is imported. A file of this number is of one that has ended.
+    directory = _metrics_directory()[0]
+    with suppress(OSError):
+        absorb(directory, (os.getpid(),))
+    set_in_environment(_METRICS_VARIABLE, str(directory))
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
-    """Forget the gauges of a worker that has ended; its counters still count.
+    """Forget the gauges of a worker that has ended; what it has counted is added to that of others.
 
     It looks tidier to have prometheus_client do it; but once imported in the master, where the
     metrics are not shared, it would not share those of later workers either.
     """
     del server
-    for gauges in _metrics_directory()[0].glob(f"gauge_live*_{worker.pid}.db"):
-        gauges.unlink()
+    _gone().add(int(worker.pid))
+    try:
+        _absorb_gone()
+    except OSError as error:
+        sys.stderr.write(f"Metrics of workers that have ended could not be added up yet: {error}\n")
+
+
+def _absorb_gone() -> None:
+    """Add up what workers that have ended have counted. Raises OSError; it is tried again each second."""
+    if _gone():
+        absorb(_metrics_directory()[0], _gone())
+        _gone().clear()
 
 
 def on_exit(server: Arbiter) -> None:
@@ -174,6 +188,12 @@ def _spawn_deaf(spawn: Callable[[], int]) -> int:
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     os._exit(0)
+
+
+@cache
+def _gone() -> set[int]:
+    """Workers that have ended and whose metrics have not been added up."""
+    return set()
 
 
 @cache
@@ -210,6 +230,8 @@ def _look_after(go_on: Callable[[], None], retired: RetiredWorkers) -> None:
     go_on()
     retired.look_after()
     _own_redis().look_after()
+    with suppress(OSError):
+        _absorb_gone()
 
 
 def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:

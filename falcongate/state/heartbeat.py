@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
 
 _BEAT_EVERY_S: Final = 1.0
 _ALIVE_FOR_S: Final = 5.0
+_SAYING: Final = re.compile(r"falcongate (\S+), ([0-9]{1,9}) workers?, configuration ([0-9a-f]+)")
+
+
+class Saying(NamedTuple):
+    """What a host says of itself: its release, how many workers it has, and how it is configured."""
+
+    version: str
+    workers: int
+    config: str
+
+    def render(self) -> str:
+        """As a person reads it."""
+        plural = "s" * (self.workers != 1)
+        return f"falcongate {self.version}, {self.workers} worker{plural}, configuration {self.config}"
+
+
+def parse_saying(text: str) -> Saying:
+    """What a host has said; of one that speaks otherwise nothing is known."""
+    found = _SAYING.fullmatch(text)
+    return Saying(found[1], int(found[2]), found[3]) if found else Saying("", 0, "")
 
 
 class Host(NamedTuple):

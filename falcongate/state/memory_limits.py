@@ -115,7 +115,11 @@ class MemoryLimits:
 
     def _find(self, charge: Charge, now_ms: int) -> _Counts:
         counts = self._counts.get(limit_key(charge))
-        if counts is None or counts.expires_ms <= now_ms:
+        if counts is None:
+            return _Counts()
+        if counts.expires_ms <= now_ms:
+            # Gone for good, whatever time the clock tells next.
+            del self._counts[limit_key(charge)]
             return _Counts()
         self._shorten_life(counts, charge.window, now_ms)
         return counts

@@ -19,6 +19,7 @@ from falcongate.state.decisions import MemoryDecisions
 from falcongate.state.heartbeat import Host
 from falcongate.state.memory_breaker import Counts, MemoryBreakers
 from falcongate.state.memory_limits import MemoryLeases, MemoryLimits
+from falcongate.state.memory_totals import MemoryTotals, TotalsInMemory
 from falcongate.state.sessions import MemorySessions
 from falcongate.state.store import whole_ms
 from falcongate.state.tokens import MemoryTokens, Revocation
@@ -58,7 +59,7 @@ def _steady_ms() -> int:
     return monotonic_ns() // 1_000_000
 
 
-class MemoryState(MemoryDecisions):
+class MemoryState(MemoryDecisions, TotalsInMemory):
     """A `SharedState` in this process. `clock` tells its time in whole milliseconds; tests move it.
 
     While `fault` is set every question raises StoreAway: SLOW after having waited for `budget_s`.
@@ -82,6 +83,7 @@ class MemoryState(MemoryDecisions):
         self._keys = MemoryKeys()
         self._audit = MemoryAudit()
         self._tokens = MemoryTokens()
+        self._totals = MemoryTotals()
         self._hosts: dict[str, tuple[int, str]] = {}
 
     def charge(self, charges: Sequence[Charge]) -> Charged:

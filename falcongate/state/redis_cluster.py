@@ -31,12 +31,18 @@ class ClusterLanes:
     """
 
     def __init__(
-        self, servers: ClusterServers, *, budget_s: float, probe_key: str, on_change: Callable[[], None]
+        self,
+        servers: ClusterServers,
+        *,
+        budget_s: float,
+        probe_key: str,
+        on_change: Callable[[], None],
+        on_round_trip: Callable[[float], None] = lambda *_: None,
     ) -> None:
         self._servers = servers
         self._budget_s = budget_s
         self._probe_key = probe_key
-        self._on_change = on_change
+        self._on_change, self._on_round_trip = on_change, on_round_trip
         self._lanes: dict[str, Lane] = {}
         self._dropped = 0
         self._is_map_lost = False
@@ -136,6 +142,7 @@ class ClusterLanes:
                 probe_key=self._probe_key_of(name),
                 redirect=self._redirect,
                 on_change=self._note_change,
+                on_round_trip=self._on_round_trip,
             )
 
     def _probe_key_of(self, name: str) -> str:

@@ -43,9 +43,9 @@ class _Sent(NamedTuple):
 class Lane:
     """One server, one connection to it, and everybody who asks it.
 
-    `on_change` is called when the server is away or back; it must not wait. `probe_key` is written to
-    see whether it is. `redirect` takes a call that belongs to another server of the cluster, with the
-    kind (MOVED or ASK) and the address, and answers whether it knows that one.
+    `on_change` is called when the server is away or back, `on_round_trip` with the seconds one took; they may
+    not wait. `probe_key` is written to see whether it is away. `redirect` takes a call for another
+    server of the cluster, with the kind (MOVED or ASK) and address, and answers whether it knows that one.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Lane:
         budget_s: float,
         probe_key: str,
         on_change: Callable[[], None],
+        on_round_trip: Callable[[float], None] = lambda *_: None,
         redirect: Callable[[Call, str, str], bool] | None = None,
     ) -> None:
         self.dropped = 0
@@ -63,15 +64,13 @@ class Lane:
         self._budget_s = budget_s
         self._probe_key = probe_key
         self._redirect = redirect
-        self._on_change = on_change
+        self._on_change, self._on_round_trip = on_change, on_round_trip
         self._waiting: deque[Call] = deque()
         self._sent: deque[_Sent] = deque()
         self._unknown: set[str] = set()
-        self._last_refusal = ""
+        self._last_refusal, self._connected_at = "", 0.0
         self._conversation: Conversation | None = None
-        self._connected_at = 0.0
-        self._is_connecting = False
-        self._is_flush_due = False
+        self._is_connecting = self._is_flush_due = False
         self._tick_s = budget_s / _TICKS_PER_BUDGET
         self._hub = get_hub()
         self._ticker: Any = self._hub.loop.timer(self._tick_s, repeat=self._tick_s)
@@ -136,9 +135,8 @@ class Lane:
         self._is_flush_due = False
         if self._conversation is None or not self._waiting:
             return
-        commands = render(self._waiting, self._unknown)
+        commands, now = render(self._waiting, self._unknown), monotonic()
         self._waiting.clear()
-        now = monotonic()
         self._sent.extend([_Sent(calls, now) for _, calls in commands])
         self._conversation.send(b"".join([data for data, _ in commands]))
 
@@ -146,6 +144,8 @@ class Lane:
         """Hand out answers, in the order of the questions."""
         self.presence.note_answer()
         conversation = self._conversation
+        if answers:
+            self._on_round_trip(monotonic() - self._sent[0].since)
         for answer in answers:
             calls = self._sent.popleft().calls
             if type(answer) is hiredis.ReplyError:
@@ -193,8 +193,8 @@ class Lane:
         """A mistake of ours or of the operator's: nothing that would pass by waiting."""
         if text != self._last_refusal:  # each request would say it again
             self._last_refusal = text
-            script = calls[0].script
-            _log.error("Redis at %s, %s: %s", self._node.name, script.name if script else "a command", text)
+            name = calls[0].script.name if calls[0].script else "a command"
+            _log.error("Redis at %s, %s: %s", self._node.name, name, text)
         self._fail(calls, text)
 
     def _tick(self) -> None:

@@ -34,10 +34,13 @@ class RedisLine:
 
     Each question is atomic. Questions that wait at the same time share round trips: whatever is asked
     while one is under way, or in the same turn of the event loop, goes out together in the next. Answers
-    are texts, integers, None and lists of them.
+    are texts, integers, None and lists of them. `on_round_trip` is called with the seconds that each round
+    trip has taken, and must not wait.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(
+        self, settings: RedisSettings, *, on_round_trip: Callable[[float], None] = lambda *_: None
+    ) -> None:
         self._listeners: list[Callable[[], None]] = []
         self._subscribers: list[Subscriber] = []
         budget_s = settings.budget_ms / 1000
@@ -47,12 +50,22 @@ class RedisLine:
             servers = ClusterServers(settings)
             self._any_node = servers.any_node
             self._lanes = ClusterLanes(
-                servers, budget_s=budget_s, probe_key=_PROBE_KEY, on_change=self._tell_listeners
+                servers,
+                budget_s=budget_s,
+                probe_key=_PROBE_KEY,
+                on_change=self._tell_listeners,
+                on_round_trip=on_round_trip,
             )
         else:
             node = one_server(settings)
             self._any_node = lambda: node
-            self._lanes = Lane(node, budget_s=budget_s, probe_key=_PROBE_KEY, on_change=self._tell_listeners)
+            self._lanes = Lane(
+                node,
+                budget_s=budget_s,
+                probe_key=_PROBE_KEY,
+                on_change=self._tell_listeners,
+                on_round_trip=on_round_trip,
+            )
 
     @property
     def is_degraded(self) -> bool:

@@ -14,6 +14,7 @@ from falcongate.state.redis_decisions import RedisDecisions
 from falcongate.state.redis_limits import RedisLimits
 from falcongate.state.redis_sessions import RedisSessions
 from falcongate.state.redis_tokens import RedisTokens
+from falcongate.state.redis_totals import RedisTotals
 from falcongate.state.store import whole_ms
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ _HOSTS: Final = Script("hosts")
 
 
 class RedisState(
-    RedisLimits, RedisBreakers, RedisSessions, RedisApiKeys, RedisTokens, RedisAudit, RedisDecisions
+    RedisLimits,
+    RedisBreakers,
+    RedisSessions,
+    RedisApiKeys,
+    RedisTokens,
+    RedisAudit,
+    RedisDecisions,
+    RedisTotals,
 ):
     """A `SharedState`: limits, places, breakers and all else from its parts, and who is alive.
 

@@ -15,6 +15,7 @@ from falcongate.state.audit import AuditLog
 from falcongate.state.decisions import DecisionLog
 from falcongate.state.sessions import SessionStore
 from falcongate.state.tokens import TokenStore
+from falcongate.state.totals import TotalsStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,11 +82,13 @@ class Charge(NamedTuple):
 class Charges(tuple[Charge, ...]):  # noqa: SLOT001  # a tuple with slots has no room for more
     """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`.
 
-    `refusal` is what whoever charges keeps of it: how requests for these are refused without asking.
+    `refusal` and `told` are what whoever charges keeps of it: how requests for these are refused without
+    asking, and each limit with its caller.
     """
 
     sent: Any = None
     refusal: Any = None
+    told: tuple[tuple[str, str], ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -210,7 +213,7 @@ class Transition:
     slow: int
 
 
-class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Protocol):
+class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, TotalsStore, Protocol):
     """What all workers of all hosts share. Each question is one step that nothing can come between.
 
     Every method but `subscribe` raises StoreAway when the store is away or too slow; what was asked may

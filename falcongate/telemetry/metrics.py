@@ -1,45 +1,29 @@
-"""Every metric of the gateway: name, help, unit and labels.
+"""Every metric of the gateway: name, help, unit and labels. Who counts is `tally.py`.
 
-Labels are bounded: services and policies by the configuration, methods and statuses by HTTP. With several
-workers the values live in files that prometheus_client shares between them.
+Labels are bounded: services, breakers and policies by the configuration, all else by what the code can say.
+With several workers the values live in files that prometheus_client shares between them; the gauges are all
+of live workers, as nobody could tell what one that is gone would say.
 """
 
 from __future__ import annotations
 
-import sys
-from bisect import bisect_left
-from collections import Counter as Counter_
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from prometheus_client import (
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    mmap_dict,
-    multiprocess,
-)
+from prometheus_client import Counter, Gauge, Histogram, mmap_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from prometheus_client import Metric
+BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+CONNECTION_BUCKETS_S: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30)
+REDIS_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
-    from falcongate.telemetry.record import Record
-
-_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-
-# Those of RFC 6455, 7.4; callers choose theirs.
-_CLOSE_CODES: Final = range(1_000, 1_016)
-_APPLICATION_CODES: Final = range(3_000, 5_000)
+DECISIONS: Final = ("admitted", "refused", "would_refuse")
+BREAKER_STATES: Final = ("CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED")
 
 # A file that has to grow while the process may open no more files is broken from then on. This is
-# room for some ten thousand values; what is not used takes no disk.
-mmap_dict._INITIAL_MMAP_SIZE = 1_048_576  # noqa: SLF001  # it has no setting
+# room for some forty thousand values; what is not used takes no disk.
+mmap_dict._INITIAL_MMAP_SIZE = 8_388_608  # noqa: SLF001  # it has no setting
 
 REQUESTS = Counter(
     "falcongate_http_requests_total",
@@ -50,33 +34,99 @@ DURATION = Histogram(
     "falcongate_http_request_duration_seconds",
     "Time from the arrival of a request's head to the last byte of its answer.",
     ("service",),
-    buckets=_BUCKETS_S,
+    buckets=BUCKETS_S,
 )
+FIRST_BYTE = Histogram(
+    "falcongate_http_first_byte_seconds",
+    "Time from the arrival of a request's head to the head of its answer.",
+    ("service",),
+    buckets=BUCKETS_S,
+)
+RECEIVED = Counter("falcongate_http_received_bytes_total", "Bytes of requests' bodies.", ("service",))
+SENT = Counter("falcongate_http_sent_bytes_total", "Bytes of answers' bodies.", ("service",))
 PROBLEMS = Counter(
     "falcongate_problems_total",
     "Answers that the gateway made itself because something was wrong, by problem type.",
     ("service", "problem"),
 )
+
+ATTEMPTS = Counter(
+    "falcongate_upstream_attempts_total",
+    "Attempts at services, by the class of the answer's status or the problem type of the failure.",
+    ("service", "outcome"),
+)
+ANSWERED = Histogram(
+    "falcongate_upstream_request_duration_seconds",
+    "Time from the sending of a request to the head of the service's answer.",
+    ("service",),
+    buckets=BUCKETS_S,
+)
+CONNECTED = Histogram(
+    "falcongate_upstream_connect_seconds",
+    "Time until an attempt had its connection, where that had to be made or waited for.",
+    ("service",),
+    buckets=CONNECTION_BUCKETS_S,
+)
+IN_FLIGHT = Gauge(
+    "falcongate_upstream_requests_in_flight",
+    "Requests that services are busy with, WebSockets included.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+CONNECTIONS = Gauge(
+    "falcongate_upstream_connections",
+    "Connections to services, by what they do: in_use or idle.",
+    ("service", "state"),
+    multiprocess_mode="livesum",
+)
+MAX_CONNECTIONS = Gauge(
+    "falcongate_upstream_connections_max",
+    "Connections that may be in use at the same time.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+WAITING = Gauge(
+    "falcongate_upstream_connection_waits",
+    "Requests that wait for a connection to come free.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+
+BREAKER_STATE = Gauge(
+    "falcongate_breaker_state",
+    "1 for the state that a breaker is in as some worker of this host knows it, 0 for the others.",
+    ("service", "state"),
+    multiprocess_mode="livemax",
+)
+TRANSITIONS = Counter(
+    "falcongate_breaker_transitions_total",
+    "Transitions of breakers that this host has heard of.",
+    ("service", "from", "to", "reason"),
+)
 LIMITS = Counter(
-    "falcongate_limit_refusals_total",
-    "Requests over a limit, by policy; in mode shadow they were let through.",
-    ("policy", "mode"),
+    "falcongate_limit_decisions_total",
+    "What limits have decided, by policy: admitted, refused, or would_refuse (mode shadow).",
+    ("policy", "decision"),
 )
-LOG_DROPPED = Counter(
-    "falcongate_log_lines_dropped_total",
-    "Lines of the access log that were dropped, as nobody read it fast enough.",
-)
-DECISIONS_DROPPED = Counter(
-    "falcongate_decisions_dropped_total",
-    "Decisions that were to be kept and were not: too many of a kind, or the shared state away.",
-    ("why",),
-)
+
 REDIS = Gauge(
     "falcongate_redis_connected",
     "Whether the shared state can be asked: 1, or 0 if some worker cannot.",
     multiprocess_mode="livemin",
 )
+ROUND_TRIPS = Histogram(
+    "falcongate_redis_round_trip_seconds",
+    "Time from the sending of questions to the shared state to their answers.",
+    buckets=REDIS_BUCKETS_S,
+)
 
+CONFIG = Gauge(
+    "falcongate_config_info",
+    "1 for each version of the configuration, and release, that some worker of this host runs with.",
+    ("version", "release"),
+    multiprocess_mode="livemax",
+)
+WORKERS = Gauge("falcongate_workers", "Workers that run, retired ones included.", multiprocess_mode="livesum")
 
 WEBSOCKETS = Gauge(
     "falcongate_websockets",
@@ -104,121 +154,80 @@ WEBSOCKET_BYTES = Counter(
 )
 
 
-def expect(services: Iterable[str], limits: Iterable[tuple[str, str]]) -> None:
-    """Show these from the start, with nothing counted: what is absent cannot be watched.
+class ClusterMetric(NamedTuple):
+    """One that no worker counts: it is read from the shared state when it is asked for."""
 
-    `limits` are names of policies with their modes.
-    """
-    for service in ("", *services):
-        DURATION.labels(service)
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...]
+
+
+CLUSTER: Final = (
+    HOSTS := ClusterMetric("falcongate_cluster_hosts", "gauge", "Hosts that are alive.", ()),
+    CLUSTER_STATE := ClusterMetric(
+        "falcongate_cluster_breaker_state",
+        "gauge",
+        "1 for the state that a breaker is in for all hosts, 0 for the others.",
+        ("service", "state"),
+    ),
+    CLUSTER_OPENED := ClusterMetric(
+        "falcongate_cluster_breaker_opened_in_a_row",
+        "gauge",
+        "How many times in a row a breaker has opened without having closed.",
+        ("service",),
+    ),
+    CLUSTER_CALLS := ClusterMetric(
+        "falcongate_cluster_breaker_calls_total",
+        "counter",
+        "Calls that hosts have reported to a breaker since it was reset.",
+        ("service",),
+    ),
+    CLUSTER_FAILURES := ClusterMetric(
+        "falcongate_cluster_breaker_failures_total",
+        "counter",
+        "Those of them that failed.",
+        ("service",),
+    ),
+    CLUSTER_REQUESTS := ClusterMetric(
+        "falcongate_cluster_requests_total",
+        "counter",
+        "Requests that were for services, on all hosts together.",
+        ("service",),
+    ),
+    CLUSTER_ERRORS := ClusterMetric(
+        "falcongate_cluster_errors_total", "counter", "Those of them that failed.", ("service",)
+    ),
+    CLUSTER_LIMITS := ClusterMetric(
+        "falcongate_cluster_limit_decisions_total",
+        "counter",
+        "What limits have said to requests on all hosts together.",
+        ("policy", "decision"),
+    ),
+)
+"""What is true for all hosts; each host tells the same."""
+
+
+LOG_DROPPED = Counter(
+    "falcongate_log_lines_dropped_total",
+    "Lines of the access log that were dropped, as nobody read it fast enough.",
+)
+DECISIONS_DROPPED = Counter(
+    "falcongate_decisions_dropped_total",
+    "Decisions that were to be kept and were not: too many of a kind, or the shared state away.",
+    ("why",),
+)
+
+
+def expect(services: Iterable[str], policies: Iterable[str]) -> None:
+    """Show these from the start, with nothing counted: what is absent cannot be watched."""
+    names = tuple(services)
     for why in ("too_many", "state_away"):
         DECISIONS_DROPPED.labels(why)
-    for policy, mode in limits:
-        LIMITS.labels(policy, mode)
-
-
-def tally_websockets(
-    service: str,
-    *,
-    opened: int,
-    closed: Mapping[tuple[str, int], int],
-    messages: tuple[int, int],
-    transferred: tuple[int, int],
-) -> None:
-    """Count what has become of a service's WebSockets: up to it, and down to the callers. Does not wait."""
-    if opened:
-        WEBSOCKETS_OPENED.labels(service).inc(opened)
-    if change := opened - sum(closed.values()):
-        WEBSOCKETS.labels(service).inc(change)
-    for (by, code), count in closed.items():
-        known = (
-            str(code) if code in _CLOSE_CODES else "application" if code in _APPLICATION_CODES else "other"
-        )
-        WEBSOCKETS_CLOSED.labels(service, by, known).inc(count)
-    for direction, message_count, byte_count in zip(("up", "down"), messages, transferred, strict=True):
-        if byte_count:
-            WEBSOCKET_MESSAGES.labels(service, direction).inc(message_count)
-            WEBSOCKET_BYTES.labels(service, direction).inc(byte_count)
-
-
-def tally(records: Iterable[Record]) -> None:
-    """Count requests that have ended. Does not wait."""
-    requests: Counter_[tuple[str, str, int]] = Counter_()
-    problems: Counter_[tuple[str, str]] = Counter_()
-    durations: dict[str, list[float]] = {}
-    limits: Counter_[tuple[str, str]] = Counter_()
-    for record in records:
-        requests[record.service, record.method, record.status] += 1
-        durations.setdefault(record.service, []).append(record.duration_s)
-        if record.problem:
-            problems[record.service, record.problem] += 1
-        limits.update((policy, "enforce") for policy in record.refused_by)
-        limits.update((policy, "shadow") for policy in record.would_refuse)
-    for (service, method, status), count in requests.items():
-        known_method = method if method in _METHODS else "other"
-        REQUESTS.labels(service, known_method, str(status)).inc(count)
-    for (service, problem), count in problems.items():
-        PROBLEMS.labels(service, problem).inc(count)
-    for (policy, mode), count in limits.items():
-        LIMITS.labels(policy, mode).inc(count)
-    for service, seconds in durations.items():
-        _observe_all(DURATION.labels(service), seconds)
-
-
-def _observe_all(histogram: Histogram, seconds: list[float]) -> None:
-    """What `observe` does for one value, for many: it adds to these same parts."""
-    in_bucket = Counter_(bisect_left(_BUCKETS_S, duration_s) for duration_s in seconds)
-    for at, count in in_bucket.items():
-        histogram._buckets[at].inc(count)
-    histogram._sum.inc(sum(seconds))
-
-
-def render_prometheus() -> bytes:
-    """All metrics of all workers of this host, in Prometheus' text format."""
-    return generate_latest(_registry())
-
-
-def summarize() -> dict[str, dict[str, float]]:
-    """By service: `requests`, `errors` (5xx) and `average_ms`, over all workers of this host."""
-    services: dict[str, dict[str, float]] = {}
-    seconds: dict[str, float] = {}
-    for family in _registry().collect():
-        for sample in family.samples:
-            service = sample.labels.get("service", "")
-            if sample.name == "falcongate_http_requests_total":
-                row = services.setdefault(service, {"requests": 0, "errors": 0, "average_ms": 0})
-                row["requests"] += sample.value
-                if sample.labels["status"].startswith("5"):
-                    row["errors"] += sample.value
-            elif sample.name == "falcongate_http_request_duration_seconds_sum":
-                seconds[service] = sample.value
-    for service, row in services.items():
-        row["average_ms"] = round(1000 * seconds.get(service, 0) / row["requests"], 1)
-    return services
-
-
-class _Workers(multiprocess.MultiProcessCollector):
-    """All workers' files, but for those that a worker died writing or a full disk cut short."""
-
-    def collect(self) -> Iterable[Metric]:
-        files = [str(path) for path in Path(self._path).glob("*.db") if _is_whole(path)]
-        merged: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
-        return merged
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            used = file.read(4)
-            return len(used) == 4 and int.from_bytes(used, sys.byteorder) <= path.stat().st_size
-    except OSError:
-        return False
-
-
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    try:
-        _Workers(registry)  # type: ignore[no-untyped-call]
-    except ValueError:
-        return REGISTRY  # no directory to share: one process, whose own numbers are all there are
-    return registry
+    for service in ("", *names):
+        DURATION.labels(service)
+    for service in names:
+        WEBSOCKETS.labels(service)
+    for policy in policies:
+        for decision in DECISIONS:
+            LIMITS.labels(policy, decision)

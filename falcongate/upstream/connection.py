@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import gevent
 from gevent.queue import Empty, LifoQueue
@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from falcongate.wire.channel import Channel
 
 _SATURATED_RETRY_AFTER_S: Final = 1
+
+
+class Occupancy(NamedTuple):
+    """How many connections a pool may have, has given out, and keeps open; and how many requests wait."""
+
+    most: int
+    in_use: int
+    idle: int
+    waiting: int
 
 
 class _OurHttp:
@@ -81,6 +90,8 @@ class _OurPool:
     QueueCls: Any = LifoQueue
     pool: Any
     keepalive_timeout_s = 0.0
+    waiting = 0
+    """How many wait for a connection to come free."""
 
     def is_used_up(self) -> bool:
         """Whether all connections are in use, so that one would be waited for."""
@@ -93,10 +104,13 @@ class _OurPool:
         Raises Saturated when none comes free in time.
         """
         # PERF: urllib3's `_get_conn` does the same through four more calls.
+        self.waiting += 1
         try:
             connection: ServiceConnection | None = self.pool.get(timeout=timeout_s)
         except Empty:
             raise Saturated(retry_after_s=_SATURATED_RETRY_AFTER_S) from None
+        finally:
+            self.waiting -= 1
         if connection is None:
             return self._new_conn()  # type: ignore[attr-defined, no-any-return]
         if connection.channel is not None and not connection.is_connected:
@@ -115,6 +129,12 @@ class _OurPool:
         connection.channel = connection.sock = None
         self.pool.put(None, block=False)
         return channel
+
+    def occupancy(self) -> Occupancy:
+        """How its connections are used. Does not wait."""
+        free = self.pool.queue
+        idle = sum([connection is not None and connection.channel is not None for connection in free])
+        return Occupancy(self.pool.maxsize, self.pool.maxsize - len(free), idle, self.waiting)
 
     def close_unusable(self) -> None:
         """Close the idle connections that are too old or were ended by the service. Does not wait."""

@@ -20,6 +20,7 @@ from tests.architecture.tree import DOCS, PACKAGE, ROOT, modules, name_of, pages
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PROBLEM = re.compile(r"^## `([a-z-]+)` \((\d{3})\)$", re.MULTILINE)
+METRIC_ROW = re.compile(r"^\| `(falcongate_[a-z_]+)` \| (\w+) \| ?([\w, ]*?) ?\|", re.MULTILINE)
 METRIC = re.compile(r"\bfalcongate_[a-z_]+\b")
 TEST = re.compile(r"`(?:([\w/]+\.py))?::(\w+)`|`([\w/]+\.py)`")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -97,7 +98,19 @@ def metric_names() -> set[str]:
         if isinstance(metric, MetricWrapperBase)
         for family in metric.describe()
     ]
-    return {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    counted = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    return counted | {metric.name for metric in metrics.CLUSTER}
+
+
+def metric_shapes() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Every metric's kind and labels."""
+    shapes = {metric.name: (metric.kind, metric.labels) for metric in metrics.CLUSTER}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            shapes[name] = (family.type, tuple(metric._labelnames))  # noqa: SLF001  # it has no other way
+    return shapes
 
 
 def anchors_of(text: str) -> set[str]:
@@ -136,11 +149,19 @@ def test_every_problem_is_documented_with_its_status_and_nothing_else_is() -> No
 
 
 def test_every_metric_is_documented_and_nothing_else_is() -> None:
-    text = (DOCS / "deploying.md").read_text("utf-8")
+    text = (DOCS / "metrics.md").read_text("utf-8")
     documented = {name for name in METRIC.findall(text) if not name.endswith(("_bucket", "_sum", "_count"))}
 
     assert metric_names()
     assert documented == metric_names()
+
+
+def test_every_metric_is_documented_with_its_kind_and_labels() -> None:
+    rows = METRIC_ROW.findall((DOCS / "metrics.md").read_text("utf-8"))
+    documented = {name: (kind, tuple(filter(None, labels.split(", ")))) for name, kind, labels in rows}
+
+    assert len(rows) == len(documented)
+    assert documented == metric_shapes()
 
 
 def test_every_link_leads_somewhere() -> None:

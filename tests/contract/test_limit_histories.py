@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from falcongate.state.store import Charge, Charged, Window
@@ -150,8 +150,18 @@ def test_the_scripts_on_a_server_answer_as_the_model_does(
         assert replay(model, history) == replay(server, history)
 
 
+ONCE_EXPIRED = [
+    ("charge", [Charge(Window("p", limit=1, length_s=60, buckets=1), "a", 1)]),
+    ("move", 120),
+    ("refund", 0),
+    ("move", -0.001),
+    ("charge", [Charge(Window("p", limit=1, length_s=60, buckets=1), "a", 0)]),
+]
+
+
 @quick
 @given(history=st.lists(st.one_of(*events, step_back), max_size=40))
+@example(history=ONCE_EXPIRED)
 def test_the_scripts_answer_as_the_model_does_with_any_clock(history: list[tuple[str, object]]) -> None:
     with stores.memory() as model, stores.fake() as fake:
         assert replay(model, history) == replay(fake, history)

@@ -232,6 +232,8 @@ def test_in_a_cluster_every_call_has_its_keys_in_one_slot() -> None:
             opened.state.note_change(Change("", "", "", name))
             opened.state.revoke(f"jti:{name}", for_s=60, by="", why="")
             opened.state.note_keys(name, "{}", for_s=60)
+            opened.state.add_traffic({name: [1, 0, 1]}, limits={}, callers={"api": {name: 1}})
+            opened.state.top_callers(["api", "b"], 5)
         assert {key.id for key in opened.state.list_keys()} == set(names)
         assert len(opened.state.revocations()) == 5
         assert opened.state.restore("jti:}")
@@ -278,11 +280,16 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.note_change(Change("", "", "", ""))
     opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
     opened.state.note_keys("http://auth/jwks", "{}", for_s=60)
+    opened.state.keep_decisions([("an-id", "{}")], most=10)
+    opened.state.add_traffic({"hr": [1, 0, 1]}, limits={"api": [0, 1, 1]}, callers={"api": {"a": 1}})
     page = (DOCS / "redis.md").read_text("utf-8")
     channels = {TRANSITIONS, API_KEY_CHANGES, REVOCATIONS}
     kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | channels
     documented = {
-        re.sub(r"\{.*?\}", "{}", key).replace("POLICY:LENGTHs/BUCKETS", "api:60s/10")
+        re.sub(r"\{.*?\}", "{}", key)
+        .replace("POLICY:LENGTHs/BUCKETS", "api:60s/10")
+        .replace("POLICY:PERIOD", "api:1699999800")
+        .replace("SLOT", "1700000010")
         for key in re.findall(r"^\| `(falcongate:1:[^`]+)` \|", page, re.MULTILINE)
     }
 

@@ -183,7 +183,7 @@ def test_a_shadow_refuses_nothing_and_tells(server: RedisServer, tmp_path: Path,
 
         def counted() -> bool:
             text = ask(site, "/metrics").content.decode()
-            return 'falcongate_limit_refusals_total{mode="shadow",policy="it"} 1.0' in text
+            return 'falcongate_limit_decisions_total{decision="would_refuse",policy="it"} 1.0' in text
 
         until(counted, "what it would have refused is counted")
 

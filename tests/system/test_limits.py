@@ -75,13 +75,17 @@ def test_what_a_shadow_would_have_refused_is_in_the_log_and_the_metrics(
         def counted() -> set[str]:
             with Caller(site.gateway.address) as caller:
                 lines = caller.get("/metrics").content.decode().splitlines()
-            return {line for line in lines if line.startswith("falcongate_limit_refusals_total{")}
+            return {line for line in lines if line.startswith("falcongate_limit_decisions_total{")}
 
         wanted = {
-            'falcongate_limit_refusals_total{mode="shadow",policy="new"} 2.0',
-            'falcongate_limit_refusals_total{mode="enforce",policy="api"} 2.0',
+            'falcongate_limit_decisions_total{decision="admitted",policy="new"} 1.0',
+            'falcongate_limit_decisions_total{decision="refused",policy="new"} 0.0',
+            'falcongate_limit_decisions_total{decision="would_refuse",policy="new"} 2.0',
+            'falcongate_limit_decisions_total{decision="admitted",policy="api"} 3.0',
+            'falcongate_limit_decisions_total{decision="refused",policy="api"} 2.0',
+            'falcongate_limit_decisions_total{decision="would_refuse",policy="api"} 0.0',
         }
-        until(lambda: counted() == wanted, "refusals are counted")
+        until(lambda: counted() == wanted, "decisions are counted")
         until(lambda: site.gateway.stdout().count('"would_refuse":["new"]') == 2, "they are in the log")
         assert site.gateway.stdout().count('"refused_by":["api"]') == 2
 

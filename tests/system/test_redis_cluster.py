@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
@@ -50,6 +51,7 @@ def sites(
             "first-all": {**many, **first, "key": "global"},
             "last-tenant": {**many, **last, **tenant},
             "last-all": {**few, **last, "key": "global"},
+            "one": {"rate": "1/h", "paths": ["/api/honest/one/**"], "key": "global"},
         },
         access={"keys": {"identity": "required", "paths": ["/api/honest/keys/**"]}},
         concurrency={"it": {"limit": PLACES, "paths": ["/api/moody/room/**"]}},
@@ -194,3 +196,34 @@ def test_commands_reach_breakers_wherever_they_lie(
     assert "moving house" in command("breaker", "show", "honest")
     assert command("breaker", "enable", "honest") == "honest: CLOSED\n"
     until(lambda: all_say(sites, "CLOSED", "honest"), "and of the end of one")
+
+
+def test_what_all_hosts_serve_is_added_up_on_one_server(
+    servers: list[RedisServer], sites: list[Site]
+) -> None:
+    """Requests through both hosts, and refusals: totals, slots and callers lie together."""
+
+    def told() -> tuple[int, int, list[dict[str, object]]]:
+        limit = next(limit for limit in seen()["limits"] if limit["name"] == "one")
+        return limit["admitted"], limit["refused"], limit["top"]
+
+    def seen() -> dict[str, Any]:
+        document: dict[str, Any] = ask(sites[0], "/admin/overview").json()
+        return document
+
+    def is_served() -> bool:
+        (honest,) = (service for service in seen()["services"] if service["name"] == "honest")
+        return bool(honest["now"]["requests_per_s"])
+
+    for number in range(4):
+        ask(sites[number % 2], "/api/honest/one/x")
+    until(lambda: told() == (1, 3, [{"caller": "all", "refused": 3}]), "all of it is told")
+    until(is_served, "traffic is told")
+    held = [servers[master_of(servers, "{traffic}")].url]
+    assert [server.url for server in servers if server_has_totals(server)] == held
+
+
+def server_has_totals(server: RedisServer) -> bool:
+    """Whether the totals lie there."""
+    with server.client() as client:
+        return bool(client.keys("falcongate:1:{traffic}:totals"))

@@ -130,3 +130,39 @@ def test_refused_changes_are_noted_and_refused_looks_are_not() -> None:
     assert notes == [
         ("", "203.0.113.1", "refused: POST /", "This is only for those who operate the gateway.")
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "peer", "host", "may"),
+    [
+        ((), "127.0.0.1", "localhost", True),
+        (("Sec-Fetch-Site: same-origin",), "127.0.0.1", "localhost", False),
+        (("Accept-Language: de",), "127.0.0.1", "localhost", False),
+        (("Origin: http://localhost",), "127.0.0.1", "localhost", False),
+        ((), "10.0.0.1", "10.0.0.9", False),
+        ((f"Authorization: Bearer {TOKEN}",), "203.0.113.1", "ops.example.com", True),
+        (("Authorization: Bearer wrong", cookie()), "127.0.0.1", "localhost", False),
+        ((cookie(), "Sec-Fetch-Site: same-origin"), "203.0.113.1", "ops.example.com", True),
+        (("Cookie: __Host-falcongate_session=forged",), "203.0.113.1", "ops.example.com", False),
+    ],
+    ids=["local", "page", "browser", "socket of a page", "near", "token", "wrong token", "session", "forged"],
+)
+def test_who_looks_is_told_whether_it_may_change(
+    lines: tuple[str, ...],
+    peer: str,
+    host: str,
+    may: bool,  # noqa: FBT001
+) -> None:
+    notes = Notes()
+    policy, proxies = operators(token=TOKEN, sessions=SESSIONS, note=notes)
+    asking = make_exchange(f"Host: {host}", *lines, peer=peer)
+    proxies.identify(asking)
+
+    assert policy.may_change(asking) is may
+    assert not notes, "nobody has tried anything"
+
+
+def test_nobody_waits_to_be_told_whether_it_may_change() -> None:
+    policy, _ = operators(token_issuer="ours")  # noqa: S106  # a name
+
+    assert not policy.may_change(make_exchange("Authorization: Bearer ours/falcongate:admin"))

@@ -42,7 +42,18 @@ def redirected() -> list[tuple[Call, str, str]]:
 
 
 @pytest.fixture
-def lane(node: SpokenNode, changes: list[bool], redirected: list[tuple[Call, str, str]]) -> Iterator[Lane]:
+def round_trips() -> list[float]:
+    """How long each took, in seconds."""
+    return []
+
+
+@pytest.fixture
+def lane(
+    node: SpokenNode,
+    changes: list[bool],
+    redirected: list[tuple[Call, str, str]],
+    round_trips: list[float],
+) -> Iterator[Lane]:
     def redirect(call: Call, kind: str, address: str) -> bool:
         if address == "unknown:1":
             return False
@@ -54,6 +65,7 @@ def lane(node: SpokenNode, changes: list[bool], redirected: list[tuple[Call, str
         budget_s=LANE_BUDGET_S,
         probe_key="probe",
         on_change=lambda: changes.append(made.is_degraded),
+        on_round_trip=round_trips.append,
         redirect=redirect,
     )
     node.end()

@@ -32,6 +32,21 @@ def test_what_is_asked_in_one_turn_is_one_write(lane: Lane, node: SpokenNode) ->
     assert answers(callers) == list(range(32))
 
 
+def test_a_round_trip_is_told_once_for_all_who_shared_it(
+    lane: Lane, node: SpokenNode, round_trips: list[float]
+) -> None:
+    callers = asking(lane, *(echo(str(n)) for n in range(8)))
+    node.end().heard(8)
+    gevent.sleep(0.01)
+    assert round_trips == []
+
+    node.end().say(*(number(n) for n in range(8)))
+    assert answers(callers) == list(range(8))
+
+    (seconds,) = round_trips
+    assert 0.01 <= seconds < LANE_BUDGET_S
+
+
 def test_what_is_asked_during_a_round_trip_goes_out_together_after_it(lane: Lane, node: SpokenNode) -> None:
     first = asking(lane, echo("first"))
     node.end().heard()

@@ -23,6 +23,7 @@ USUAL = Record(
     caller="192.0.2.1",
     identity="",
     tried=(Tried("http://hr:8000"),),
+    admitted_by=(),
     refused_by=(),
     would_refuse=(),
 )

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from falcongate.telemetry.metrics import DURATION, render_prometheus, summarize, tally
+from falcongate.telemetry.exposition import TEXT, Exposition, summarize
+from falcongate.telemetry.metrics import DURATION
 from falcongate.telemetry.record import Record
+from falcongate.telemetry.tally import tally
 from tests.unit.telemetry.records import USUAL
 
 _numbers = count()
@@ -107,7 +109,8 @@ def test_what_is_rendered_can_be_read_by_prometheus() -> None:
     service = new_service()
     tally([USUAL._replace(service=service, problem="saturated")] * 3)
     families = {
-        family.name: family for family in text_string_to_metric_families(render_prometheus().decode())
+        family.name: family
+        for family in text_string_to_metric_families(Exposition(lambda: ()).render(TEXT).decode())
     }
     for name in ("http_requests", "http_request_duration_seconds", "problems"):
         family = families[f"falcongate_{name}"]

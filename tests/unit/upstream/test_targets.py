@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.config.settings import ServiceSettings
+from falcongate.refusals import Saturated
 from falcongate.upstream.targets import Target, Targets
 
 # Of one target: whether it was tried, whether it is avoided, how busy it is.
@@ -88,3 +90,21 @@ def test_an_address_is_what_is_connected_to_and_what_the_service_is_called(
     assert target.pool.host.strip("[]") == host
     assert target.pool.port == port
     assert target.pool.scheme == url.partition(":")[0]
+
+
+def test_a_pool_tells_how_its_connections_are_used() -> None:
+    (target,) = Targets(ServiceSettings(url=("http://a:1",), max_connections=2)).all
+    assert target.pool.occupancy() == (2, 0, 0, 0)
+    one, other = target.pool.take(0), target.pool.take(0)
+    assert target.pool.occupancy() == (2, 2, 0, 0)
+    waiter = gevent.spawn(target.pool.take, 5)
+    gevent.sleep(0)
+    assert target.pool.occupancy() == (2, 2, 0, 1)
+    target.pool.give(one)
+    waiter.join()
+    assert target.pool.occupancy() == (2, 2, 0, 0)
+    target.pool.give(other)
+    assert target.pool.occupancy() == (2, 1, 0, 0)
+    with pytest.raises(Saturated):
+        [target.pool.take(0.01) for _ in range(2)]
+    assert target.pool.occupancy() == (2, 2, 0, 0)

@@ -1,0 +1,35 @@
+"""Why a breaker has changed, in one of a few words: what is told people holds numbers and names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from falcongate.state.store import Breaker
+
+_ORDERED: Final = ("FORCED_OPEN", "FORCED_CLOSED", "DISABLED")
+_OPENED_BY: Final = (
+    (" calls failed in ", "ratio"),
+    (" calls were slow in ", "slow"),
+    (" failures in ", "failures"),
+    (" sees failures", "alone"),
+)
+
+
+def reason_of(breaker: Breaker) -> str:
+    """`failures`, `ratio`, `slow`, `alone`, `probe`, `time`, `operator`, or `other`; of its last transition.
+
+    An operator's own words decide nothing.
+    """
+    if breaker.by == "time":
+        return "time"
+    if breaker.state in _ORDERED or breaker.before in _ORDERED:
+        return "operator"
+    if breaker.state == "OPEN" and breaker.before == "HALF_OPEN":
+        return "probe"
+    if breaker.state == "OPEN":
+        return next((word for part, word in _OPENED_BY if part in breaker.why), "other")
+    is_healed = breaker.before == "HALF_OPEN" and breaker.why.endswith("probes succeeded")
+    if breaker.state == "CLOSED":
+        return "probe" if is_healed else "operator"
+    return "other"

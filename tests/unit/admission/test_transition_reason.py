@@ -1,0 +1,70 @@
+"""Why a breaker has changed, in a few words that are the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from falcongate.admission.transition_reason import reason_of
+from falcongate.state.memory_store import MemoryState
+from falcongate.state.store import Breaker, BreakerRules, Outcome
+
+
+def reported(rules: BreakerRules, **counts: int) -> Breaker:
+    """A breaker that these calls were too much for."""
+    return MemoryState().report("hr", rules, host="a", generation=0, **counts).breaker
+
+
+@pytest.mark.parametrize(
+    ("rules", "counts", "reason"),
+    [
+        (BreakerRules(), {"calls": 5, "failures": 5, "slow": 0}, "failures"),
+        (
+            BreakerRules(max_failures=0, failure_ratio=0.5),
+            {"calls": 20, "failures": 10, "slow": 0},
+            "ratio",
+        ),
+        (BreakerRules(max_failures=0, slow_ratio=0.5), {"calls": 20, "failures": 0, "slow": 15}, "slow"),
+    ],
+)
+def test_what_opens_it_is_told_as_the_store_says_it(
+    rules: BreakerRules, counts: dict[str, int], reason: str
+) -> None:
+    opened = reported(rules, **counts)
+    assert opened.state == "OPEN"
+    assert reason_of(opened) == reason
+
+
+@pytest.mark.parametrize("outcome", ["SUCCESS", "FAILURE"])
+def test_time_and_probes(outcome: Outcome) -> None:
+    rules = BreakerRules(open_s=0.001, successes=1)
+    state = MemoryState()
+    state.report("hr", rules, host="a", generation=0, calls=5, failures=5, slow=0)
+    waiting: Callable[[], Breaker] = lambda: state.snapshot(["hr"])["hr"]  # noqa: E731  # asked again and again
+    half_open = next(breaker for breaker in iter(waiting, None) if breaker.state == "HALF_OPEN")
+    assert reason_of(half_open) == "time"
+    state.ask_probe("hr", rules, owner="me")
+    ended = state.finish_probe("hr", rules, owner="me", generation=half_open.generation, outcome=outcome)
+    assert ended.state == ("CLOSED" if outcome == "SUCCESS" else "OPEN")
+    assert reason_of(ended) == "probe"
+
+
+@pytest.mark.parametrize("order", ["open", "close", "disable", "reset"])
+def test_an_operator_s_words_decide_nothing(order: str) -> None:
+    state = MemoryState()
+    state.report("hr", BreakerRules(), host="a", generation=0, calls=5, failures=5, slow=0)
+    ordered = state.command("hr", order, by="jane", why="3 probes succeeded")  # type: ignore[arg-type]
+    assert reason_of(ordered) == "operator"
+
+
+def test_what_ends_an_order_is_an_operator_s_too() -> None:
+    state = MemoryState()
+    state.command("hr", "disable", by="jane", why="it is broken")
+    assert reason_of(state.command("hr", "enable", by="jane", why="5 failures in 60 s")) == "operator"
+
+
+def test_alone_is_a_reason_and_the_unknown_is_other() -> None:
+    assert reason_of(Breaker("hr", "OPEN", by="a", why="only a sees failures")) == "alone"
+    assert reason_of(Breaker("hr", "OPEN", by="a", why="something new")) == "other"
+    assert reason_of(Breaker("hr", "HALF_OPEN", by="a", why="something new")) == "other"
