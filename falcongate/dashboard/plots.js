@@ -133,7 +133,7 @@ class Plot {
     say(this.#from, values.length && isNumber(series.from_s) ? age(now() - series.from_s) : '');
     for (const { key, path, area } of this.#lines) {
       const runs = runsOf(series[key], this.#length, top);
-      mark(path, 'd', runs.map((run) => `M${run.map(([x, y]) => `${x} ${y}`).join('L')}${run.length === 1 ? 'h.01' : ''}`).join(''));
+      mark(path, 'd', runs.map((run) => `M${run.map(([x, y]) => `${x} ${y}`).join('L')}${run.length === 1 ? 'm-2 0h2' : ''}`).join(''));
       mark(area, 'd', runs.map((run) => `M${run[0][0]} ${HEIGHT}L${run.map(([x, y]) => `${x} ${y}`).join('L')}L${run.at(-1)[0]} ${HEIGHT}Z`).join(''));
     }
     const told = this.#lines.map(({ key, label }) => {

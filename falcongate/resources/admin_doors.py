@@ -90,7 +90,7 @@ class AdminDoors:
         add("/admin/overview", OverviewDoor(self.operators, live.overview))
         add("/admin/live", live)
         page, page_files = read_page()
-        add("/admin", AdminPage(page, self.operators, self._sessions))
+        add("/admin", AdminPage(page, self.operators, sessions=self._sessions, has_metrics=self._has_metrics))
         add("/admin/page/{name}", PageFiles(page_files))
         why = Why(state, self.operators)
         add("/admin/why", why)

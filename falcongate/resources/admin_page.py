@@ -1,7 +1,8 @@
 """`/admin/`: the page for operators, its files, and the page that says that one is signed out.
 
-The page is static but for two places, filled in here so that signing in and out needs no script: who
-looks, and the way in or out. All else it asks for itself, by `/admin/live` and `/admin/overview`.
+The page is static but for three places, filled in here so that signing in and out needs no script: who
+looks, the way in or out, and whether there are metrics. All else it asks for itself, by `/admin/live` and
+`/admin/overview`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _KINDS: Final = {
 }
 _SIGN_OUT: Final = '<form method="post" action="/admin/sign-out"><button>Sign out</button></form>'
 _SIGN_IN: Final = '<a href="/admin/sign-in">Sign in</a>'
+_METRICS: Final = ', <a href="/metrics/">metrics</a>'
 _SIGNED_OUT: Final = """\
 <!doctype html>
 <html lang="en">
@@ -79,7 +81,10 @@ def read_page() -> tuple[str, dict[str, File]]:
 class AdminPage:
     """`GET /admin`. Without `sessions` nobody can sign in."""
 
-    def __init__(self, page: str, operators: Operators, sessions: OperatorSessions | None) -> None:
+    def __init__(
+        self, page: str, operators: Operators, *, sessions: OperatorSessions | None, has_metrics: bool
+    ) -> None:
+        page = page.replace("<!-- metrics -->", _METRICS if has_metrics else "")
         self._before, _, rest = page.partition("<!-- who -->")
         self._between, _, self._after = rest.partition("<!-- way -->")
         self._operators = operators

@@ -133,7 +133,7 @@ def serve() -> None:
     page, files = read_page()
     app: falcon.App[Any, Any] = falcon.App()
     doors = _Doors(played)
-    app.add_route("/admin/", AdminPage(page, _Anybody(played), None))  # type: ignore[arg-type]  # it is asked no more
+    app.add_route("/admin/", AdminPage(page, _Anybody(played), sessions=None, has_metrics=True))  # type: ignore[arg-type]  # it is asked no more
     app.add_route("/admin/page/{name}", PageFiles(files))
     app.add_route("/admin/overview", doors)
     app.add_route("/admin/why/{request_id}", doors, suffix="why")

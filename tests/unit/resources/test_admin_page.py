@@ -42,12 +42,13 @@ def ask(
     method: str = "GET",
     sessions: OperatorSessions | None = None,
     peer: str = "10.0.0.9",
+    has_metrics: bool = True,
 ) -> falcon.testing.Result:
     """What is answered at these doors to somebody of a private address, unless he is from elsewhere."""
     policy, _ = operators(sessions=sessions)
     app: falcon.App[Any, Any] = falcon.App()
     add_error_handlers(app)
-    app.add_route("/admin", AdminPage(PAGE, policy, sessions))
+    app.add_route("/admin", AdminPage(PAGE, policy, sessions=sessions, has_metrics=has_metrics))
     app.add_route("/admin/page/{name}", PageFiles(FILES))
     app.add_route("/signed-out", SignedOut())
     exchange = make_exchange(*lines, peer=peer, path=path)
@@ -70,6 +71,11 @@ def test_the_way_in_is_shown_to_who_has_no_session_and_the_way_out_to_who_has_on
     signed_in = ask("/admin", cookie(name="ada"), sessions=SESSIONS).text
     assert '<form method="post" action="/admin/sign-out">' in signed_in
     assert "/admin/sign-in" not in signed_in
+
+
+def test_metrics_are_linked_to_where_there_are_some() -> None:
+    assert ask("/admin").text.count('<a href="/metrics/">') == 2
+    assert "metrics" not in ask("/admin", has_metrics=False).text
 
 
 def test_who_may_not_look_is_sent_to_sign_in_where_that_is() -> None:
