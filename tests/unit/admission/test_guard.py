@@ -15,7 +15,6 @@ from falcongate.errors import Stage
 from falcongate.exchange import Exchange
 from falcongate.refusals import CircuitOpen, ServiceDisabled
 from falcongate.state.memory_store import Fault, MemoryState
-from falcongate.state.store import Breaker
 from tests.unit.making import make_exchange, make_match, make_route
 
 
@@ -294,16 +293,3 @@ def test_who_alone_sees_failures_opens_for_itself(world: World) -> None:
     world.now_s += 1
     one.hear(world.state.snapshot(["hr"])["hr"])
     assert not one.is_clear, "that all others see none is no news"
-
-
-def test_whoever_wants_to_hear_of_transitions_hears_of_each_and_whose_it_is(world: World) -> None:
-    heard: list[tuple[str, bool]] = []
-    rules = BreakerSettings.model_validate({"max_failures": 2, "open_s": 10, "ramp_s": 0})
-
-    def tell(breaker: Breaker, is_alone: bool) -> None:  # noqa: FBT001
-        heard.append((breaker.state, is_alone))
-
-    guard = Guard("hr", rules, world.state, host="gw-1", wake=lambda: None, tell=tell)
-    for _ in range(2):
-        end(guard, begin(guard), fails=True)
-    assert heard == [("OPEN", False)]

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from falcongate.admission.guard import Guard
 from falcongate.admission.transition_reason import reason_of
+from falcongate.config.breaker import BreakerSettings
 from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Breaker, BreakerRules, Outcome
 
@@ -68,3 +70,18 @@ def test_alone_is_a_reason_and_the_unknown_is_other() -> None:
     assert reason_of(Breaker("hr", "OPEN", by="a", why="only a sees failures")) == "alone"
     assert reason_of(Breaker("hr", "OPEN", by="a", why="something new")) == "other"
     assert reason_of(Breaker("hr", "HALF_OPEN", by="a", why="something new")) == "other"
+
+
+def test_who_wants_to_hear_of_transitions_hears_of_each() -> None:
+    heard: list[tuple[str, bool]] = []
+
+    def tell(breaker: Breaker, is_alone: bool) -> None:  # noqa: FBT001  # as guards call it
+        heard.append((breaker.state, is_alone))
+
+    state = MemoryState()
+    guard = Guard("hr", BreakerSettings(), state, host="gw-1", wake=lambda: None, tell=tell)
+    ordered = state.command("hr", "open", by="jane", why="a test")
+    guard.hear(ordered)
+    guard.hear(ordered)
+    guard.hear(state.command("hr", "reset", by="jane", why="it is over"))
+    assert heard == [("FORCED_OPEN", False), ("CLOSED", False)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,15 +129,21 @@ def test_a_rendering_gives_way_to_requests(monkeypatch: pytest.MonkeyPatch, dire
     write(directory, 1, {f"label-{number}": 1 for number in range(2_000)}, {})
     monkeypatch.setattr(families, "copy_of_environment", lambda: {DIRECTORY_VARIABLE: str(directory)})
     monkeypatch.setattr(exposition, "_SLICE_S", 0.0)
-    given_way = []
-    monkeypatch.setattr(exposition, "give_way", lambda: given_way.append(1))
+    monkeypatch.setattr(exposition, "_REST_S", 0.0)
+    turns = []
+
+    def request() -> None:
+        while True:
+            turns.append(1)
+            gevent.sleep(0)
+
+    other = gevent.spawn(request)
     Exposition(lambda: ()).render(TEXT)
-    assert len(given_way) > 100
+    other.kill()
+    assert len(turns) > 30
 
 
 def test_scrapes_at_the_same_time_share_one_rendering() -> None:
-    import gevent  # noqa: PLC0415  # only here
-
     asked = []
 
     def more() -> tuple[Family, ...]:
@@ -157,8 +164,6 @@ def test_scrapes_at_the_same_time_share_one_rendering() -> None:
 
 
 def test_a_rendering_that_fails_fails_for_all_and_the_next_is_a_new_one() -> None:
-    import gevent  # noqa: PLC0415  # only here
-
     fails = [True]
 
     def more() -> tuple[Family, ...]:

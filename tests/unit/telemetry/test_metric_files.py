@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -246,3 +248,9 @@ def test_who_was_stopped_while_merging_stops_nobody(tmp_path: Path, monkeypatch:
     absorb(tmp_path, [1])
     assert sums(tmp_path) == {"a": 1}
     assert names(tmp_path) == {"counter_merged.db"}
+
+
+def test_whoever_merges_does_not_have_prometheus_client() -> None:
+    """In gunicorn's master it would have later workers share nothing."""
+    code = "import falcongate.server.gunicorn_conf, sys; assert 'prometheus_client' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  # our own code
