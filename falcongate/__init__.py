@@ -16,6 +16,7 @@ with the folder.
     wsgi        what gunicorn loads
     app         composition root: settings in, the WSGI application out
     facts       what an exchange was judged by, as plain values for those who ask later
+    sharing     what the workers of all hosts share, and what each host is called there
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
     tracing     traces of one configuration: who finds them, who tells them

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import falcon
 import gevent
 from gevent import monkey
-from pydantic import SecretStr
 
-from falcongate import __version__
 from falcongate.admission.access import Access
 from falcongate.admission.api_keys import api_keys_of
 from falcongate.admission.breaker import Breakers
@@ -46,13 +44,11 @@ from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.routing.table import RouteTable
-from falcongate.state.heartbeat import Heartbeat, Saying
-from falcongate.state.memory_store import Fault, MemoryState
-from falcongate.state.redis_line import RedisLine
-from falcongate.state.redis_store import RedisState
+from falcongate.sharing import host_name, saying_of, shared_state
+from falcongate.state.memory_store import MemoryState
 from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
-from falcongate.telemetry.metrics import REDIS, expect
+from falcongate.telemetry.metrics import expect
 from falcongate.telemetry.tally import tally, tally_websockets
 from falcongate.telemetry.traffic import Seen, Traffic
 from falcongate.tracing import tracer_of, traces_to
@@ -69,6 +65,7 @@ if TYPE_CHECKING:
     from falcongate.config.environment import ProcessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.resources.operators import Operators
+    from falcongate.state.heartbeat import Heartbeat
     from falcongate.state.store import SharedState
     from falcongate.telemetry.record import Record
 
@@ -134,9 +131,9 @@ class Gateway(Context):
         self, cors: Cors, proxies: TrustedProxies, process: ProcessSettings
     ) -> falcon.App[Any, Any]:
         routes = RouteTable(self.settings)
-        host = _host_name(process)
+        host = host_name(process)
         own = WorkerMetrics()
-        shared, heartbeat = _shared_state(self.settings, process, host, own.round_trips.note)
+        shared, heartbeat = shared_state(self.settings, process, host, own.round_trips.note)
         self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
         breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
         own.begin(self.settings, self._forwarder.targets, breakers)
@@ -202,8 +199,8 @@ class Gateway(Context):
         self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
         overview = Overview(
             self.settings,
-            _saying_of(self.settings, process),
-            host=_host_name(process),
+            saying_of(self.settings, process),
+            host=host_name(process),
             shared=shared,
             own=own,
             heartbeat=heartbeat,
@@ -270,27 +267,6 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
     return Gateway(settings, process or parse_process({})[0])
 
 
-def _shared_state(
-    gateway: GatewaySettings, process: ProcessSettings, host: str, on_round_trip: Callable[[float], None]
-) -> tuple[SharedState, Heartbeat | None]:
-    """What all workers and hosts share, and who they are.
-
-    Without a Redis there is nothing to share: limits and breakers do what they do when it is away.
-    """
-    settings = gateway.redis
-    if settings.url is None:
-        if process.own_redis is None:
-            return MemoryState(fault=Fault.AWAY), None
-        settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
-    state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
-    return state, Heartbeat(state, name=host, says=_saying_of(gateway, process).render(), tell=REDIS.set)
-
-
-def _saying_of(settings: GatewaySettings, process: ProcessSettings) -> Saying:
-    """What this host says of itself."""
-    return Saying(__version__, process.workers or 1, version_of(settings))
-
-
 def _keys_through(ca_file: str | None) -> Fetch:
     """What fetches keys of issuers. Those that an issuer says it does not have are none, not away."""
     fetcher = Fetcher(ca_file)
@@ -334,12 +310,3 @@ def _tell_of_websockets(service: str, news: News) -> None:
     tally_websockets(
         service, opened=news.opened, closed=news.closed, messages=news.messages, transferred=news.bytes
     )
-
-
-def _host_name(process: ProcessSettings) -> str:
-    """The same in all workers of one master, and another on every host.
-
-    Containers may share a name, and the numbers of their processes be the same: the master says what is
-    its own alone.
-    """
-    return f"{platform.node()}:{process.master or os.getppid()}"

@@ -82,8 +82,7 @@ class Charge(NamedTuple):
 class Charges(tuple[Charge, ...]):  # noqa: SLOT001  # a tuple with slots has no room for more
     """PERF: the same charges again and again. Any sequence will do; of this one the store keeps `sent`.
 
-    `refusal` and `told` are what whoever charges keeps of it: how requests for these are refused without
-    asking, and each limit with its caller.
+    Whoever charges keeps its `refusal`, said without asking, and what is `told`: each limit with its caller.
     """
 
     sent: Any = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from falcongate.errors import AttemptFailure, GatewayError
+
 if TYPE_CHECKING:
     from falcongate.telemetry.trace import Trace
 
@@ -47,6 +49,15 @@ class Tried:
         self.ended = self.ended or monotonic()
         self.failure = self.failure or failure
         self.reason = self.reason or reason
+
+    def fail(self, error: BaseException) -> None:
+        """It is over, before there was an answer to pass on."""
+        if isinstance(error, AttemptFailure):
+            self.end(error.problem, f"{error.stage}: {error.reason or error.kind.title}")
+        elif isinstance(error, GatewayError):
+            self.end(error.problem, error.detail)
+        else:
+            self.end("cut-off", str(error) or type(error).__name__)
 
 
 class Record(NamedTuple):

@@ -12,7 +12,6 @@ from falcongate.errors import (
     NOT_HTTP,
     AttemptFailure,
     FailureKind,
-    GatewayError,
     Stage,
 )
 from falcongate.telemetry.record import Tried
@@ -126,7 +125,7 @@ class Attempt:
                 return TunnelBody(exchange, service, target=target, tunnels=self._tunnels)
             return self._take_answer(head, channel, target, connection)
         except BaseException as error:
-            _note_end(tried, error)
+            tried.fail(error)
             self._upload.stop()
             target.in_flight -= 1
             if connection is not None:
@@ -311,13 +310,3 @@ class Attempt:
             return time_left(_FOREVER_S, self._deadline)
         except TimedOut:
             raise self._failure(ANSWER_TIMEOUT, Stage.CONNECT, "no time left", may_have_acted=False) from None
-
-
-def _note_end(tried: Tried, error: BaseException) -> None:
-    """What ended an attempt before there was an answer to pass on."""
-    if isinstance(error, AttemptFailure):
-        tried.end(error.problem, f"{error.stage}: {error.reason or error.kind.title}")
-    elif isinstance(error, GatewayError):
-        tried.end(error.problem, error.detail)
-    else:
-        tried.end("cut-off", str(error) or type(error).__name__)

@@ -1,0 +1,55 @@
+"""What the workers of all hosts share, and what each host is called and says of itself there."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from falcongate import __version__
+from falcongate.config.version import version_of
+from falcongate.state.heartbeat import Heartbeat, Saying
+from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.redis_line import RedisLine
+from falcongate.state.redis_store import RedisState
+from falcongate.telemetry.metrics import REDIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from falcongate.config.environment import ProcessSettings
+    from falcongate.config.settings import GatewaySettings
+    from falcongate.state.store import SharedState
+
+
+def shared_state(
+    gateway: GatewaySettings, process: ProcessSettings, host: str, on_round_trip: Callable[[float], None]
+) -> tuple[SharedState, Heartbeat | None]:
+    """What all workers and hosts share, and who they are.
+
+    `on_round_trip` is told how long each question took, in seconds, and must not wait. Without a Redis there
+    is nothing to share: limits and breakers do what they do when it is away.
+    """
+    settings = gateway.redis
+    if settings.url is None:
+        if process.own_redis is None:
+            return MemoryState(fault=Fault.AWAY), None
+        settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
+    state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
+    return state, Heartbeat(state, name=host, says=saying_of(gateway, process).render(), tell=REDIS.set)
+
+
+def saying_of(settings: GatewaySettings, process: ProcessSettings) -> Saying:
+    """What this host says of itself."""
+    return Saying(__version__, process.workers or 1, version_of(settings))
+
+
+def host_name(process: ProcessSettings) -> str:
+    """The same in all workers of one master, and another on every host.
+
+    Containers may share a name, and the numbers of their processes be the same: the master says what is
+    its own alone.
+    """
+    return f"{platform.node()}:{process.master or os.getppid()}"
