@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +24,7 @@ from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
 from falcongate.config.version import version_of
 from falcongate.errors import ConfigError, ConfigProblem
-from falcongate.facts import Facts, decisions_of, record_of
+from falcongate.facts import Facts, decisions_of, record_of, takers_of
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
 from falcongate.middleware.cors import Cors
@@ -46,12 +45,11 @@ from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.routing.table import RouteTable
 from falcongate.sharing import host_name, saying_of, shared_state
 from falcongate.state.memory_store import MemoryState
-from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import expect
-from falcongate.telemetry.tally import tally, tally_websockets
+from falcongate.telemetry.tally import tally_websockets
 from falcongate.telemetry.traffic import Seen, Traffic
-from falcongate.tracing import tracer_of, traces_to
+from falcongate.tracing import tracer_of
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import News, Tunnels
@@ -67,7 +65,6 @@ if TYPE_CHECKING:
     from falcongate.resources.operators import Operators
     from falcongate.state.heartbeat import Heartbeat
     from falcongate.state.store import SharedState
-    from falcongate.telemetry.record import Record
 
 _TIDY_EVERY_S: Final = 5.0
 _NOT_THERE: Final = frozenset((400, 404, 410))
@@ -120,7 +117,7 @@ class Gateway(Context):
             headers=ResponseHeaders(settings, cors),
             report=Journal(
                 partial(record_of, slow_s=settings.traces.slow_s),
-                _takers(settings, process, self._traffic),
+                takers_of(settings, process, self._traffic),
                 self._decide,
             ).note,
             tracer=tracer_of(settings),
@@ -280,20 +277,6 @@ def _keys_through(ca_file: str | None) -> Fetch:
             raise KeysAway(str(failed)) from failed
 
     return fetch
-
-
-def _takers(
-    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic
-) -> list[Callable[[list[Record]], None]]:
-    """Who is told of requests that have ended."""
-    takers: list[Callable[[list[Record]], None]] = []
-    if settings.metrics.enabled:
-        takers += [tally, traffic.take]
-    if settings.log.access:
-        takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
-    if settings.traces.endpoint:
-        takers.append(traces_to(settings.traces, host=platform.node()).tell)
-    return takers
 
 
 def _sender(*stores: SharedState) -> Callable[[Seen], None]:

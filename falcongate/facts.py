@@ -1,4 +1,4 @@
-"""What became of an exchange, as plain values: its Record, and what it was judged by.
+"""What became of an exchange, as plain values: its Record, and what it was judged by; and who is told.
 
 Both are asked for after its end, the latter of few exchanges. SECURITY: nothing that a caller has sent is
 told but its path and who it is; callers that are counted by a secret are named by its digest.
@@ -7,22 +7,27 @@ told but its path and who it is; callers that are counted by a secret are named 
 from __future__ import annotations
 
 import os
+import platform
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
+from falcongate.telemetry.access_log import access_log_of
 from falcongate.telemetry.decisions import Decisions
 from falcongate.telemetry.record import Record
-from falcongate.tracing import may_be_told
+from falcongate.telemetry.tally import tally
+from falcongate.tracing import may_be_told, traces_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from falcongate.config.environment import ProcessSettings
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.routing.table import RouteTable
     from falcongate.state.store import Charge, SharedState, Verdict
     from falcongate.telemetry.record import Tried
+    from falcongate.telemetry.traffic import Traffic
 
 _MOST: Final = 16
 _MAX_TEXT: Final = 300
@@ -113,6 +118,20 @@ class Facts:
             route for route in self._routes.candidates(exchange.path) if route.prefix != taken.route.prefix
         ]
         return [{"prefix": route.prefix, "service": route.service} for route in others[:_MOST]]
+
+
+def takers_of(
+    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic
+) -> list[Callable[[list[Record]], None]]:
+    """Who is told of all requests that have ended: those who count, write and trace."""
+    takers: list[Callable[[list[Record]], None]] = []
+    if settings.metrics.enabled:
+        takers += [tally, traffic.take]
+    if settings.log.access:
+        takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
+    if settings.traces.endpoint:
+        takers.append(traces_to(settings.traces, host=platform.node()).tell)
+    return takers
 
 
 def decisions_of(

@@ -221,23 +221,18 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
 
     def charge(self, charges: Sequence[Charge]) -> Charged:
         """Charge all windows of a request, or none if one refuses."""
-        ...
 
     def refund(self, receipt: Receipt) -> None:
         """Give back what a request was charged that came to nothing. Once for each receipt. Does not wait."""
-        ...
 
     def lease(self, key: str, *, limit: int, owner: str, ttl_s: float) -> Leased:
         """Take one of `limit` places for `ttl_s` seconds; an owner that has one gets it for longer."""
-        ...
 
     def renew(self, key: str, *, owners: Sequence[str], ttl_s: float) -> None:
         """Keep the places of these owners for longer, those that have not ended. Does not wait."""
-        ...
 
     def release(self, key: str, *, owner: str) -> None:
         """Give a place back; harmless if it has ended. Does not wait."""
-        ...
 
     def report(
         self,
@@ -254,20 +249,17 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
 
         Dropped if `generation`, under which they were admitted, is over. Probes are not told here.
         """
-        ...
 
     def ask_probe(self, name: str, rules: BreakerRules, *, owner: str) -> Probe:
         """Take the place of a probe; granted in HALF_OPEN only. An owner is one request.
 
         An owner that asks again holds its place for longer.
         """
-        ...
 
     def finish_probe(
         self, name: str, rules: BreakerRules, *, owner: str, generation: int, outcome: Outcome
     ) -> Breaker:
         """Tell how a probe ended and give its place back. Dropped if its generation is over."""
-        ...
 
     def command(self, name: str, order: Order, *, by: str, why: str, for_s: float = 0.0) -> Breaker:
         """Do what an operator says.
@@ -275,15 +267,12 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
         `open`, `close` and `disable` hold for `for_s` seconds, 0 for until further notice. `enable` ends
         what such an order began. `reset` closes it whatever its state and forgets all counts.
         """
-        ...
 
     def snapshot(self, names: Sequence[str]) -> Mapping[str, Breaker]:
         """The breakers of these names, each of which exists: one that nobody has told anything is CLOSED."""
-        ...
 
     def history(self, name: str, count: int) -> Sequence[Transition]:
         """The last transitions, at most `count`, the newest first."""
-        ...
 
     def subscribe(self, on_breaker: Callable[[Breaker], None], on_gap: Callable[[], None]) -> None:
         """Be told each transition of any breaker from now on. Does not wait.
@@ -291,12 +280,9 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
         `on_gap` is called at the beginning and whenever some may have been missed: take a `snapshot`
         then. What has the later `now_s` is true.
         """
-        ...
 
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """Be alive for the next `ttl_s` seconds; all hosts that are, this one included, by name."""
-        ...
 
     def hosts(self) -> Sequence[Host]:
         """All hosts that are alive, by name."""
-        ...

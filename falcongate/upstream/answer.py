@@ -48,6 +48,12 @@ class AnswerHead:
         self.is_chunked = False
         self.upgrade = b""
 
+    def agrees_to_websocket(self, accept: bytes) -> bool:
+        """Whether a 101 is the whole agreement to a handshake that asked for this `accept`."""
+        accepts = [field.value for field in self.fields if field.name == b"sec-websocket-accept"]
+        is_agreed = self.upgrade == b"websocket" and accepts == [accept]
+        return is_agreed and not self.length and not self.is_chunked
+
 
 def parse_answer(data: bytes) -> AnswerHead:
     """Read a whole head, from the status line to the empty line. Raises ServiceNonsense."""

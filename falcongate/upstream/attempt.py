@@ -6,14 +6,7 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from falcongate.errors import (
-    ANSWER_TIMEOUT,
-    BROKE_OFF,
-    NOT_HTTP,
-    AttemptFailure,
-    FailureKind,
-    Stage,
-)
+from falcongate.errors import ANSWER_TIMEOUT, BROKE_OFF, NOT_HTTP, AttemptFailure, FailureKind, Stage
 from falcongate.telemetry.record import Tried
 from falcongate.upstream.answer import MAX_ANSWER_HEAD_BYTES, AnswerHead, ServiceNonsense, parse_answer
 from falcongate.upstream.caller_watch import look_after, wait_while_called
@@ -53,12 +46,11 @@ class Attempt:
         "_deadline",
         "_exchange",
         "_fields",
-        "_is_reused",
         "_match",
         "_pipes",
         "_request_line",
-        "_sent_at",
         "_service",
+        "_tried",
         "_tunnels",
         "_upload",
     )
@@ -87,12 +79,12 @@ class Attempt:
         self._pipes = pipes
         self._service = match.route.settings
         self._deadline = exchange.started + self._service.total_timeout_s
-        self._is_reused, self._sent_at = False, 0.0
+        self._tried = Tried("")
 
     def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody | TunnelBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
         exchange = self._exchange
-        tried = Tried(target.url)
+        tried = self._tried = Tried(target.url)
         exchange.tried.append(tried)
         target.in_flight += 1
         connection: ServiceConnection | None = None
@@ -105,7 +97,7 @@ class Attempt:
             if needs_fresh_connection or self._accept:
                 connection.close()
             channel = connection.channel
-            self._is_reused = tried.is_reused = channel is not None
+            tried.is_reused = channel is not None
             if channel is None:
                 channel = open_connection(
                     connection, min(self._service.connect_timeout_s, self._seconds_left())
@@ -113,11 +105,10 @@ class Attempt:
                 self._look_after_caller()
             tried.connected = monotonic()
             self._send(channel, target)
-            tried.sent = self._sent_at
             head = self._await_answer(channel)
             tried.answered = monotonic()
             tried.status = head.status
-            exchange.service_s = tried.answered - (self._upload.ended_at or self._sent_at)
+            exchange.service_s = tried.answered - (self._upload.ended_at or tried.sent)
             target.is_reachable = True
             if head.status == 101:
                 tried.end()
@@ -146,7 +137,7 @@ class Attempt:
         if service.preserve_host and self._exchange.host:
             host = self._exchange.host.encode("latin-1")
         trace = self._exchange.trace
-        traced = b"" if trace is None else trace.lines_for(self._exchange.tried[-1])
+        traced = b"" if trace is None else trace.lines_for(self._tried)
         data = b"".join((self._request_line, host, b"\r\n", traced, self._fields, upload.first_bytes()))
         try:
             sent = channel.send_now(data)
@@ -164,7 +155,7 @@ class Attempt:
         if not upload.is_done and isinstance(upload, Upload):
             pace = Pace(self._body_idle_timeout_s, service.idle_timeout_s, self._deadline)
             upload.start(channel, pace, self._pipes)
-        self._sent_at = monotonic()
+        self._tried.sent = monotonic()
 
     def _await_answer(self, channel: Channel) -> AnswerHead:
         """The final head, with interim ones passed on or dropped before it (RFC 9110, 15.2)."""
@@ -183,9 +174,7 @@ class Attempt:
 
     def _check_upgrade(self, head: AnswerHead) -> None:
         """SECURITY: what only looks like an agreement would let each side read the other's bytes anew."""
-        accepts = [field.value for field in head.fields if field.name == b"sec-websocket-accept"]
-        is_agreed = head.upgrade == b"websocket" and accepts == [self._accept]
-        if not is_agreed or head.length or head.is_chunked:
+        if not head.agrees_to_websocket(self._accept):
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "a 101 that does not agree to the handshake")
         head.fields += [Field(b"Connection: Upgrade"), Field(b"Upgrade: websocket")]
         self._exchange.service_head = head
@@ -204,8 +193,7 @@ class Attempt:
             if data == b"":
                 raise self._broke_off(channel, "closed without an answer", BROKE_OFF)
             channel.buffer += data or b""
-        data = channel.buffer[:end]
-        channel.buffer = channel.buffer[end:]
+        data, channel.buffer = channel.buffer[:end], channel.buffer[end:]
         if end > MAX_ANSWER_HEAD_BYTES:
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "the head is too long")
         try:
@@ -226,7 +214,7 @@ class Attempt:
                 if monotonic() >= self._deadline:
                     raise
             return
-        since = upload.ended_at or self._sent_at
+        since = upload.ended_at or self._tried.sent
         timeout_s = min(since + self._match.timeout_s, self._deadline) - monotonic()
         if timeout_s <= 0:
             raise TimedOut
@@ -301,7 +289,7 @@ class Attempt:
             kind,
             stage=stage,
             may_have_acted=may_have_acted,
-            is_stale=is_stale and self._is_reused,
+            is_stale=is_stale and self._tried.is_reused,
             reason=reason,
         )
 

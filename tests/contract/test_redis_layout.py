@@ -292,7 +292,6 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
         .replace("SLOT", "1700000010")
         for key in re.findall(r"^\| `(falcongate:1:[^`]+)` \|", page, re.MULTILINE)
     }
-
     assert documented == kinds | {"falcongate:1:write-test"}
     named = set(re.findall(r"`(\w+)`", page))
     assert not (fields(opened, BREAKER).keys() | fields(opened, API_KEY).keys()) - named
