@@ -240,6 +240,16 @@ def test_what_a_caller_does_wrong_is_no_error_of_the_gateway(world: Visit, recei
     )  # fmt: skip
 
 
+def test_what_never_became_a_request_is_answered_all_the_same(world: Visit) -> None:
+    with world.caller(source=TRUSTED) as caller:
+        caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\ntraceparent: x\r\n\r\n")
+        answer = caller.answer()
+    assert answer.status == 400
+    request_id = answer.get("X-Request-ID")
+    assert request_id is not None
+    assert len(str(world.gateway.logged(request_id)["trace_id"])) == 32
+
+
 def test_a_caller_who_leaves_is_no_error(world: Visit, receiver: Receiver) -> None:
     def silent(conversation: Conversation) -> None:
         conversation.read_request()
