@@ -11,13 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from falcongate import __version__
 from tests.support.processes import until
 from tests.support.receiver import CLIENT, SERVER, Receiver, tell
-from tests.support.upstreams import (
-    Conversation,
-    answering,
-    answering_then_closing,
-    by_connection,
-    ok,
-)
+from tests.support.upstreams import Conversation, answering, answering_then_closing, by_connection, ok
 from tests.support.websockets import echo, speaking, upgrade
 from tests.support.wire import Head
 from tests.support.world import Plan, Site, Visit, running
@@ -54,13 +48,6 @@ def site(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     )
     with running(plan, tmp_path_factory.mktemp("traces")) as site:
         yield site
-
-
-@pytest.fixture
-def world(site: Site) -> Iterator[Visit]:
-    visit = Visit(site)
-    yield visit
-    visit.leave()
 
 
 def parent_in(head: Head) -> tuple[str, str, str]:
