@@ -73,7 +73,8 @@ def _nothing(request_id: str, settings: GatewaySettings) -> str:
 
 
 def _list(decisions: Sequence[Decision], *, as_json: bool) -> int:
-    told = [_read(decision) for decision in decisions]
+    # Workers tell of them in batches, which may overtake one another.
+    told = sorted(map(_read, decisions), key=lambda one: one["at_s"], reverse=True)
     if as_json:
         print(json.dumps(told, indent=2))
     elif told:

@@ -233,6 +233,8 @@ def expect(services: Iterable[str], policies: Iterable[str]) -> None:
     names = tuple(services)
     for why in ("too_many", "state_away"):
         DECISIONS_DROPPED.labels(why)
+    for why in ("queue_full", "undelivered", "refused", "worker_ended"):
+        TRACE_SPANS_DROPPED.labels(why)
     for service in ("", *names):
         DURATION.labels(service)
     for service in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -172,7 +173,8 @@ def test_errors_and_transitions_of_one_host_are_watched_at_the_other(sites: list
         told = heard(client, lambda told: fragile(told)["breaker"]["state"] == "OPEN")
         breaker, line = fragile(told)["breaker"], told["transitions"][0]
         assert (line["name"], line["before"], line["state"]) == ("fragile", "CLOSED", "OPEN")
-        assert line["why"] == "3 failures in 60 s"
+        # Those that were on their way when it opened count, too.
+        assert re.fullmatch(r"[3-9] failures in 60 s", line["why"])
         assert line["by"] == breaker["by"] == overview(sites[0])["gateway"]["host"]
         assert breaker["until_s"] - line["at_s"] == pytest.approx(60)
         heard(client, lambda told: fragile(told)["now"]["errors_per_s"] > 0)

@@ -16,7 +16,7 @@ from engineio.payload import Payload
 from socketio import exceptions
 
 SAY_S = 0.025
-LEAVE_S = 15
+LEAVE_S = 40
 # Of 16, which are the default, a pause of a tenth of a second makes more, and then it gives up.
 Payload.max_decode_packets = 1_000
 
