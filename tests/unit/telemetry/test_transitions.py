@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent import Greenlet
 from prometheus_client import REGISTRY
 
 from falcongate.telemetry import transitions
@@ -15,6 +16,8 @@ from falcongate.telemetry.families import DIRECTORY_VARIABLE
 from falcongate.telemetry.transitions import Transition, TransitionTally
 
 _numbers = count()
+at_work: list[Greenlet[..., None]] = []
+"""What the workers of a test do in the background."""
 
 
 @pytest.fixture
@@ -26,6 +29,8 @@ def opened() -> Transition:
 def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TransitionTally]:
     """Those of one host."""
     monkeypatch.setattr(transitions, "copy_of_environment", lambda: {DIRECTORY_VARIABLE: str(tmp_path)})
+    monkeypatch.setattr(transitions.gevent, "spawn", lambda *what: at_work.append(Greenlet.spawn(*what)))
+    at_work.clear()
     return [TransitionTally() for _ in range(3)]
 
 
@@ -37,7 +42,7 @@ def counted(transition: Transition) -> float:
 def tell(workers: list[TransitionTally], transition: Transition) -> None:
     for worker in workers:
         worker.note(transition, is_own=False)
-    gevent.wait(timeout=5)
+    gevent.joinall(at_work, timeout=5, raise_error=True)
 
 
 def test_one_that_all_hear_of_counts_once(workers: list[TransitionTally], opened: Transition) -> None:
