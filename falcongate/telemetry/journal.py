@@ -74,5 +74,8 @@ class Journal(Generic[_T]):
             except OSError as error:
                 # The directory that workers share their numbers in is gone; requests are served all the same.
                 _log.error("%s requests could not be counted: %s", len(records), error)
+            except Exception:  # noqa: BLE001  # whatever it is
+                # What one taker cannot make of a request must not keep it from the others.
+                _log.exception("%s requests could not be told", len(records))
         if self._choose is not None:
             self._choose(pending, records)

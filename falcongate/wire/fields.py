@@ -5,6 +5,7 @@ Lines are forwarded as they came; what rooms decide by is the lower-case name be
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -56,6 +57,10 @@ def _wsgi_key(name: bytes) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
+# PERF: another line with every request, behind platforms and in traces. Nothing in it could be read in two
+# ways, so that it needs no judge; for its sake all other lines would be judged anew.
+_ONCE: Final = re.compile(rb"(?:[Tt]raceparent|[Xx]-[Rr]equest-[Ii][Dd]): [0-9A-Za-z+/=-]{20,200}")
+
 # PERF: callers and services repeat their lines; finding one costs a tenth of taking it apart.
 # Bounded in number and length, and emptied when full, as anybody can make up lines.
 _known: dict[bytes, Field] = {}
@@ -68,10 +73,20 @@ def known_fields(head: bytes) -> list[Field] | None:
     may not say (two lengths, a length and a coding) has to be looked at by whoever asks.
     """
     known = _known
+    lines = head.split(b"\r\n")[1:-2]
     try:
-        return [known[line] for line in head.split(b"\r\n")[1:-2]]
+        return [known[line] for line in lines]
     except KeyError:
-        return None
+        pass
+    fields = []
+    for line in lines:
+        field = known.get(line)
+        if field is None:
+            if not _ONCE.fullmatch(line):
+                return None
+            field = Field(line)
+        fields.append(field)
+    return fields
 
 
 def fields_of(head: bytes) -> list[Field]:
@@ -95,7 +110,8 @@ def _learn(line: bytes) -> Field:
     # Secrets are not kept longer than their request, and codings that nobody here reads must be
     # judged each time, whichever side said them first.
     is_strange = field.name == b"transfer-encoding" and field.value.lower() != b"chunked"
-    if len(line) <= _MAX_KNOWN_LINE_BYTES and field.name not in _SECRET_NAMES and not is_strange:
+    is_kept = field.name not in _SECRET_NAMES and not is_strange and not _ONCE.fullmatch(line)
+    if is_kept and len(line) <= _MAX_KNOWN_LINE_BYTES:
         if len(_known) >= _MAX_KNOWN_LINES:
             _known.clear()
         _known[line] = field

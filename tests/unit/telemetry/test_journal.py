@@ -21,7 +21,7 @@ class Taker:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.batches = 0
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
     def __call__(self, records: list[Record]) -> None:
         """Take them."""
@@ -103,10 +103,13 @@ def test_the_time_of_a_record_is_told_by_the_wall() -> None:
     assert taker.records[0].ended == pytest.approx(datetime.now(UTC).timestamp(), abs=5)
 
 
-def test_a_taker_that_cannot_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [OSError("no space left"), KeyError("no space left")])
+def test_a_taker_that_cannot_is_logged_and_stops_nobody(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
     full, other = Taker(), Taker()
     made = Journal(record_of, [full, other])
-    full.error = OSError("no space left")
+    full.error = error
     made.note("a")
     with caplog.at_level(logging.ERROR):
         made.hand_on()

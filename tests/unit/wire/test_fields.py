@@ -12,6 +12,7 @@ from falcongate.wire.fields import (
     HOP_BY_HOP,
     Field,
     FieldBlock,
+    _known,
     block_of_environ,
     connection_tokens,
     fields_of,
@@ -202,3 +203,32 @@ def test_the_tokens_of_connection_are_their_own_tokens(value: bytes) -> None:
 )
 def test_what_ends_at_this_hop_is_known_by_its_lower_case_name(name: str) -> None:
     assert Field(f"{name}: x".encode()).name in HOP_BY_HOP
+
+
+@pytest.mark.parametrize("name", ["traceparent", "Traceparent", "X-Request-ID", "x-request-id"])
+def test_what_is_new_with_every_request_makes_no_head_unknown_and_is_not_kept(name: str) -> None:
+    learned("x-beside: 1")
+    line = f"{name}: 00-{'a' * 32}-{'b' * 16}-01"
+    fields = known_fields(head("x-beside: 1", line))
+    assert fields is not None
+    assert [field.line.decode() for field in fields] == ["x-beside: 1", line]
+    fields_of(head(line))
+    assert line.encode() not in _known
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "traceparent:00-" + "a" * 32,
+        "traceparent: " + "a" * 19,
+        "traceparent: " + "a" * 201,
+        "X-Request-ID: " + "a" * 20 + "\x00",
+        "X-Request-ID: " + "a" * 20 + " ",
+        "X-Request-ID : " + "a" * 20,
+        "X-Request-IDs: " + "a" * 20,
+        "X_Request-ID: " + "a" * 20,
+        "X-Request-ID: " + "a" * 20 + "\n",
+    ],
+)
+def test_whatever_else_looks_like_it_is_judged(line: str) -> None:
+    assert known_fields(head(line)) is None
