@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
+import gevent
 import pytest
 
 from falcongate.telemetry.journal import Journal
@@ -83,6 +84,19 @@ def test_nothing_is_told_twice() -> None:
     made.note("b")
     until(lambda: "b" in taker.ids)
     assert taker.ids == ["a", "b"]
+
+
+def test_many_at_once_are_told_soon_and_not_all_in_one_go() -> None:
+    taker = Taker()
+    made = Journal(record_of, [taker])
+    for number in range(64):
+        made.note(str(number))
+    assert taker.batches == 0
+    gevent.idle()
+    assert len(taker.ids) == 64
+    made.note("late")
+    until(lambda: "late" in taker.ids)
+    assert taker.batches == 2
 
 
 def test_a_flood_is_handed_on_before_it_fills_the_memory() -> None:
