@@ -98,7 +98,8 @@ class _Response(falcon.Response):
 class Gateway(Context):
     """The WSGI application of one configuration, made in each worker.
 
-    `server_settings` is what the worker needs to know before the first request.
+    `server_settings` is what the worker needs to know before the first request, `note_retired` is for it to
+    call when it retires.
     """
 
     def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
@@ -117,7 +118,7 @@ class Gateway(Context):
             headers=ResponseHeaders(settings, cors),
             report=Journal(
                 partial(record_of, slow_s=settings.traces.slow_s),
-                takers_of(settings, process, self._traffic),
+                takers_of(settings, process, self._traffic, host=host_name(process)),
                 self._decide,
             ).note,
             tracer=tracer_of(settings),
@@ -130,6 +131,7 @@ class Gateway(Context):
         routes = RouteTable(self.settings)
         host = host_name(process)
         own = WorkerMetrics()
+        self.note_retired = own.retire
         shared, heartbeat = shared_state(self.settings, process, host, own.round_trips.note)
         self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
         breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)

@@ -7,7 +7,6 @@ told but its path and who it is; callers that are counted by a secret are named 
 from __future__ import annotations
 
 import os
-import platform
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -121,16 +120,19 @@ class Facts:
 
 
 def takers_of(
-    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic
+    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic, *, host: str
 ) -> list[Callable[[list[Record]], None]]:
-    """Who is told of all requests that have ended: those who count, write and trace."""
+    """Who is told of all requests that have ended: those who count, write and trace.
+
+    `host` is how this host is called in what is shared.
+    """
     takers: list[Callable[[list[Record]], None]] = []
     if settings.metrics.enabled:
         takers += [tally, traffic.take]
     if settings.log.access:
         takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
     if settings.traces.endpoint:
-        takers.append(traces_to(settings.traces, host=platform.node()).tell)
+        takers.append(traces_to(settings.traces, host=host).tell)
     return takers
 
 

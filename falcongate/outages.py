@@ -64,6 +64,15 @@ class ProviderUnavailable(Outage):
         self.why = why
 
 
+class MetricsUnavailable(Outage):
+    """The files in which the workers keep their numbers cannot be read; the log has the reason."""
+
+    problem = "metrics-unavailable"
+    title = "The metrics cannot be read"
+    suggestion = "Try again after the time in Retry-After. As an operator, look into the gateway's log."
+    detail = "The files that the workers count in cannot be read at the moment."
+
+
 class KeysUnavailable(Outage):
     """The keys of the issuer cannot be had, so that nobody can say whether a token is good."""
 

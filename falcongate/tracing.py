@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import TYPE_CHECKING, Final
 
 from falcongate import __version__
@@ -38,7 +39,10 @@ def tracer_of(settings: GatewaySettings) -> Tracer | None:
 
 
 def traces_to(settings: TraceSettings, *, host: str) -> Traces:
-    """Who tells the receiver of requests that have ended, from this process."""
+    """Who tells the receiver of requests that have ended, from this process.
+
+    `host` is no other's name: containers may share theirs, and the numbers of their processes be the same.
+    """
     delivery = Delivery(
         settings.endpoint.rstrip("/") + _PATH,
         headers={name: value.get_secret_value() for name, value in settings.headers.items()},
@@ -50,7 +54,7 @@ def traces_to(settings: TraceSettings, *, host: str) -> Traces:
             "service.name": settings.service_name,
             "service.version": __version__,
             "service.instance.id": f"{host}:{pid}",
-            "host.name": host,
+            "host.name": platform.node(),
             "process.pid": pid,
         },
         version=__version__,

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from falcongate.exchange import EXCHANGE, Exchange
+from falcongate.middleware.problem import CALLER_LEFT_STATUS
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.refusals import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form
@@ -71,9 +72,11 @@ class Context:
                 begun = self._headers.of_service(exchange)
             else:
                 begun = self._headers.of_gateway(exchange, status, headers)
+            # Who has left sees nothing of the answer that stands for that.
+            if exchange.status != CALLER_LEFT_STATUS:
+                exchange.begun = monotonic()
             if not exchange.status:
                 exchange.status = int(begun.status[:3])
-            exchange.begun = monotonic()
             # Our own server takes the lines as they are.
             begin = environ.get("falcongate.start")
             if begin is not None:

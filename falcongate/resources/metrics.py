@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from falcongate.exchange import EXCHANGE
+from falcongate.outages import MetricsUnavailable
 from falcongate.telemetry.exposition import OPENMETRICS, TEXT, summarize
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from falcongate.resources.operators import Operators
     from falcongate.telemetry.exposition import Exposition
 
+_log = logging.getLogger("falcongate")
+
+_AGAIN_AFTER_S: Final = 1
 # The first is for who has no preference. Without its parameters, as callers have others beside these.
 _OFFERED: Final = {"text/plain": TEXT, "application/openmetrics-text": OPENMETRICS, "application/json": ""}
 
@@ -28,11 +33,21 @@ class Metrics:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Prometheus text, unless OpenMetrics or JSON is what the caller prefers.
 
-        Waits for the shared state at most its budget; without it, what is of all hosts is left out.
+        Waits for the shared state at most its budget; without it, what is of all hosts is left out. Raises
+        MetricsUnavailable.
         """
         self._operators.identify_reader(req.env[EXCHANGE])
         resp.cache_control = ("no-store",)
         preferred = req.client_prefers(tuple(_OFFERED))
+        try:
+            self._tell(resp, preferred)
+        except OSError as error:
+            _log.error("The metrics cannot be read: %s", error)
+            raise MetricsUnavailable(retry_after_s=_AGAIN_AFTER_S) from None
+
+    on_head = on_get
+
+    def _tell(self, resp: falcon.Response, preferred: str | None) -> None:
         if preferred == "application/json":
             services = summarize()
             resp.media = {
@@ -45,5 +60,3 @@ class Metrics:
         resp.content_type = _OFFERED[preferred or "text/plain"]
         resp.vary = ("Accept",)
         resp.data = self._exposition.render(resp.content_type)
-
-    on_head = on_get

@@ -5,6 +5,7 @@ And what the shared state says of all hosts, when a scrape asks.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import gevent
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from falcongate.telemetry.metrics import ClusterMetric
     from falcongate.upstream.targets import Targets
 
+_log = logging.getLogger("falcongate")
+
 _LOOK_EVERY_S: Final = 1.0
 # What a new worker is told of the past is no news.
 _NEWS_FOR_S: Final = 15.0
@@ -42,6 +45,7 @@ class WorkerMetrics:
         self._transitions = TransitionTally()
         self._shown = Shown()
         self._heard: dict[str, int] = {}
+        self._version = ""
 
     def tell_of_transition(self, breaker: Breaker, is_alone: bool) -> None:  # noqa: FBT001  # called by guards
         """Count a transition of a breaker, unless it is an old one. Does not wait."""
@@ -54,13 +58,23 @@ class WorkerMetrics:
 
     def begin(self, settings: GatewaySettings, services: Mapping[str, Targets], breakers: Breakers) -> None:
         """Show what this worker is, and from now on what it does."""
-        metrics.CONFIG.labels(version_of(settings), __version__).set(1)
+        self._version = version_of(settings)
+        metrics.CONFIG.labels(self._version, __version__).set(1)
         metrics.WORKERS.set(1)
         gevent.spawn(self._look_now_and_then, services, breakers)
 
+    def retire(self) -> None:
+        """Show no longer with which configuration: a reload has replaced it."""
+        if self._version:
+            metrics.CONFIG.labels(self._version, __version__).set(0)
+
     def _look_now_and_then(self, services: Mapping[str, Targets], breakers: Breakers) -> None:
         while True:
-            self.look(services, breakers)
+            try:
+                self.look(services, breakers)
+            except Exception:  # noqa: BLE001  # whatever it was, the next look may be well
+                # Without this, all gauges would stay as they are until the worker ends.
+                _log.exception("The gauges could not be brought up to date")
             gevent.sleep(_LOOK_EVERY_S)
 
     def look(self, services: Mapping[str, Targets], breakers: Breakers) -> None:
@@ -115,7 +129,10 @@ def _states(breakers: Iterable[Breaker]) -> Iterator[tuple[tuple[str, ...], floa
 
 
 def _named(kind: str, totals: Mapping[str, int]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Totals of one kind, by what stands behind it in their names."""
+    """Totals of one kind, by what stands behind it in their names.
+
+    Hosts of another release may share them and have others; see `_family`.
+    """
     for name, total in totals.items():
         first, *labels = name.split(":")
         if first == kind:
@@ -125,6 +142,8 @@ def _named(kind: str, totals: Mapping[str, int]) -> Iterator[tuple[tuple[str, ..
 def _family(metric: ClusterMetric, values: Iterable[tuple[tuple[str, ...], float]]) -> Family:
     family = Family(metric.name, metric.kind, metric.help)
     for labels, value in values:
+        if len(labels) != len(metric.labels):
+            continue
         said = dict(zip(metric.labels, labels, strict=True))
         family.add(series_of(metric.name, metric.name, said, metric.help), value)
     return family

@@ -139,8 +139,11 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
         set_in_environment(OWN_REDIS, url)
     # prometheus_client looks once, when it is imported. A file of this number is of one that has ended.
     directory = _metrics_directory()[0]
-    with suppress(OSError):
+    try:
         absorb(directory, (os.getpid(),))
+    except OSError as error:
+        # This worker goes on where that one ended, in the same file.
+        _tell_not_added_up(error)
     set_in_environment(_METRICS_VARIABLE, str(directory))
 
 
@@ -155,7 +158,11 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
     try:
         _absorb_gone()
     except OSError as error:
-        sys.stderr.write(f"Metrics of workers that have ended could not be added up yet: {error}\n")
+        _tell_not_added_up(error)
+
+
+def _tell_not_added_up(error: OSError) -> None:
+    sys.stderr.write(f"Metrics of workers that have ended could not be added up yet: {error}\n")
 
 
 def _absorb_gone() -> None:

@@ -28,6 +28,7 @@ from falcongate.server.tls import CallerTls
 from falcongate.wire.tls_channel import channel_for, client_certificate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _HEARTBEAT_S = 1.0
@@ -210,6 +211,9 @@ class FalcongateWorker(GeventWorker):
         """
         if self._is_retired:
             self.log.info("Replaced by a reload: worker %s retires", self.pid)
+            note_retired: Callable[[], None] | None = getattr(self.wsgi, "note_retired", None)
+            if note_retired is not None:
+                note_retired()
         deadline = monotonic() + self._settings.retirement_s
         while self._is_retired and (any(pools) or tunnels) and monotonic() < deadline:
             self.notify()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -61,7 +62,12 @@ class RedisTotals:
     def totals(self) -> Mapping[str, int]:
         """As `TotalsStore` says."""
         told = self._line.command("HGETALL", TOTALS)
-        return {name: int(number) for name, number in zip(told[::2], told[1::2], strict=True)}
+        totals = {}
+        for name, number in zip(told[::2], told[1::2], strict=True):
+            # What nobody of ours has written there must not hide the rest.
+            with suppress(ValueError):
+                totals[name] = int(number)
+        return totals
 
     def traffic(self, seconds: int) -> Lately:
         """As `TotalsStore` says."""

@@ -18,7 +18,10 @@ _MAX_ID_LENGTH: Final = 100
 
 
 class Exemplar(NamedTuple):
-    """One request: its `label` is what it can be found by. `ended` is wall time in seconds."""
+    """One request: its `label` is what it can be found by, `trace_id` if its trace is sampled.
+
+    `ended` is wall time in seconds.
+    """
 
     label: str
     id: str
@@ -43,7 +46,8 @@ class Exemplars:
         record = self._last.get((service, bucket))
         if record is None:
             return None
-        if record.trace is not None:
+        # Others have a trace that nobody else may keep.
+        if record.trace is not None and record.trace.is_sampled:
             return Exemplar("trace_id", record.trace_id, record.duration_s, record.ended)
         if not 0 < len(record.request_id) <= _MAX_ID_LENGTH:
             return None

@@ -83,7 +83,10 @@ class Exposition:
 
 
 def summarize() -> dict[str, dict[str, float]]:
-    """By service: `requests`, `errors` (5xx) and `average_ms`, over all workers of this host."""
+    """By service: `requests`, `errors` (5xx) and `average_ms`, over all workers of this host.
+
+    WebSockets are requests, too, but have no duration.
+    """
     services: dict[str, dict[str, float]] = {}
     families = collect(_Slices())
     for series, value in _samples(families, "falcongate_http_requests"):
@@ -94,8 +97,9 @@ def summarize() -> dict[str, dict[str, float]]:
             row["errors"] += value
     for series, value in _samples(families, _WITH_EXEMPLARS):
         row = services.get(dict(series.labels)["service"], {})
-        if row:
-            row["average_ms"] = round(1000 * value / row["requests"], 1)
+        timed = sum(count for _, count in families[_WITH_EXEMPLARS].buckets.get(series.group, {}).values())
+        if row and timed:
+            row["average_ms"] = round(1000 * value / timed, 1)
     return services
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import lru_cache
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from falcongate.config.load import copy_of_environment
 from falcongate.telemetry.metric_files import Broken, entries_of, read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client has workers share their numbers; it reads it itself."""
@@ -68,9 +69,12 @@ class Family:
 
 
 def collect(give_way: Callable[[], None]) -> dict[str, Family]:
-    """All metrics by name. `give_way` is called every now and then. Raises OSError."""
+    """All metrics by name. `give_way` is called every now and then.
+
+    Raises OSError where the files cannot be read: what one worker knows would be taken for the sum of all.
+    """
     directory = copy_of_environment().get(DIRECTORY_VARIABLE)
-    if directory is None or not Path(directory).is_dir():
+    if directory is None:
         return _of_this_process()
     sums: dict[tuple[str, str], dict[bytes, float]] = {}
     for name, data in read_all(Path(directory)):
@@ -80,13 +84,27 @@ def collect(give_way: Callable[[], None]) -> dict[str, Family]:
         with suppress(Broken):
             _add_up(sums.setdefault((kind, mode), {}), data, _HOW.get(mode), give_way)
     families: dict[str, Family] = {}
-    for (kind, _), values in sums.items():
-        for number, (key, value) in enumerate(values.items(), 1):
-            with suppress(ValueError):  # no metric's
-                _put(families, kind, series_of_key(key), value)
+    for (kind, mode), values in sums.items():
+        for number, (series, value) in enumerate(_by_text(values, _HOW.get(mode, add), give_way), 1):
+            _put(families, kind, series, value)
             if not number % _GIVE_WAY_EVERY:
                 give_way()
     return families
+
+
+def _by_text(
+    values: Mapping[bytes, float], how: Callable[[float, float], float], give_way: Callable[[], None]
+) -> Iterable[tuple[Series, float]]:
+    """Each series once: its key holds the help as well, which another release may word otherwise."""
+    found: dict[str, tuple[Series, float]] = {}
+    for number, (key, value) in enumerate(values.items(), 1):
+        with suppress(ValueError):  # no metric's
+            series = series_of_key(key)
+            other = found.get(series.text)
+            found[series.text] = series, value if other is None else how(other[1], value)
+        if not number % _GIVE_WAY_EVERY:
+            give_way()
+    return found.values()
 
 
 def _add_up(

@@ -64,7 +64,7 @@ def entries_of(data: bytes) -> Iterator[tuple[bytes, float]]:
 def read_all(directory: Path) -> Iterator[tuple[str, bytes]]:
     """Every file's name and bytes, as they were at one time: none twice, and none missing.
 
-    Raises OSError if the directory cannot be read.
+    Raises OSError if the directory, or a file in it, cannot be read.
     """
     with _opened(directory) as files:
         contents = {name: _contents(files[name]) for name in _MERGED if name in files}
@@ -78,7 +78,8 @@ def absorb(directory: Path, pids: Iterable[int]) -> None:
     """Add up what processes that are gone have counted, and remove their files. Waits for the disk only.
 
     May be ended at any time, and called again; several processes take their turn. Raises OSError when the
-    directory cannot be written, or another process does not come to an end: then all is as it was.
+    directory cannot be written, a file not be read, or another process does not come to an end: then all that
+    was counted is there as it was.
     """
     gone = tuple(pids)
     for pid in gone:
@@ -120,7 +121,7 @@ def _absorb_kind(directory: Path, kind: str, names: list[str]) -> None:
     if not present:
         return
     for name in present:
-        with suppress(OSError, Broken), (directory / name).open("rb") as file:
+        with suppress(FileNotFoundError, Broken), (directory / name).open("rb") as file:
             for key, value in entries_of(_contents(file.fileno())):
                 sums[key] = sums.get(key, 0.0) + value
     _write(path, sums, present)
@@ -132,7 +133,8 @@ def _absorb_kind(directory: Path, kind: str, names: list[str]) -> None:
 def _read_merged(path: Path) -> tuple[dict[bytes, float], list[str]]:
     sums: dict[bytes, float] = {}
     held: list[str] = []
-    with suppress(OSError, Broken):
+    # What is there and cannot be read must not be written anew.
+    with suppress(FileNotFoundError, Broken):
         for key, value in entries_of(path.read_bytes()):
             if key.startswith(_HOLDS):
                 held.append(key.removeprefix(_HOLDS).decode())
@@ -176,7 +178,7 @@ def _opened(directory: Path) -> Iterator[dict[str, int]]:
         try:
             for name in (*_MERGED, *_names(directory)):
                 if name not in files:
-                    with suppress(OSError):
+                    with suppress(FileNotFoundError):
                         files[name] = os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
             if all(_is_same(directory / name, files.get(name)) for name in _MERGED):
                 yield files

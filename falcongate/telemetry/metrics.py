@@ -122,7 +122,7 @@ ROUND_TRIPS = Histogram(
 
 CONFIG = Gauge(
     "falcongate_config_info",
-    "1 for each version of the configuration, and release, that some worker of this host runs with.",
+    "1 for each version of the configuration, and release, of this host's workers; 0 if all have retired.",
     ("version", "release"),
     multiprocess_mode="livemax",
 )

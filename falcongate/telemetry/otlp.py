@@ -109,7 +109,7 @@ class Kept(NamedTuple):
 def parse_answer(data: bytes) -> Kept:
     """What a receiver says of spans that it was sent (ExportTraceServiceResponse).
 
-    Whoever answers 200 has taken them: what cannot be read in its answer says nothing else.
+    Whoever answers 2xx has taken them: what cannot be read in its answer says nothing else.
     """
     try:
         partial = _fields_of(data).get(1, b"")

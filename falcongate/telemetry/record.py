@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from falcongate.errors import AttemptFailure, GatewayError
 
 if TYPE_CHECKING:
     from falcongate.telemetry.trace import Trace
+
+CUT_OFF: Final = "cut-off"
+"""How an attempt fails that was given up: its caller left, or the worker ended."""
 
 
 class Tried:
@@ -16,10 +19,10 @@ class Tried:
 
     Times are monotonic seconds, 0 where it did not come so far: `began` when it was decided on, `connected`
     when it had a connection, which `is_reused` if it was there before, `sent` when the head and what was
-    there of the body was out, `answered` with the head of the answer, `ended` when its connection was free
-    again. `status` is the service's answer, 0 without one. `failure` is the problem type of what it failed
-    of, `reason` that in words for operators, who may see addresses. `span_id` is what its service knows
-    it by in a trace, "" without.
+    there of the body was out, or all of the body if that was before the answer, `answered` with the head of
+    the answer, `ended` when its connection was free again. `status` is the service's answer, 0 without one.
+    `failure` is the problem type of what it failed of, or CUT_OFF; `reason` that in words for operators, who
+    may see addresses. `span_id` is what its service knows it by in a trace, "" without.
     """
 
     __slots__ = (
@@ -57,7 +60,7 @@ class Tried:
         elif isinstance(error, GatewayError):
             self.end(error.problem, error.detail)
         else:
-            self.end("cut-off", str(error) or type(error).__name__)
+            self.end(CUT_OFF, str(error) or type(error).__name__)
 
 
 class Record(NamedTuple):
@@ -96,3 +99,19 @@ class Record(NamedTuple):
     charged: tuple[tuple[str, str], ...] = ()
     trace_id: str = ""
     trace: Trace | None = None
+
+
+def is_error(record: Record) -> bool:
+    """Whether a request failed behind its caller: a 5xx, or an answer that was cut short on its way.
+
+    What a caller has done wrong is none, nor that it left. What was made good has a later attempt.
+    """
+    if record.status >= 500:
+        return True
+    return record.status < 400 and bool(record.tried) and bool(record.tried[-1].failure)
+
+
+def has_failed_of_service(tried: Tried, record: Record) -> bool:
+    """Whether this attempt of a request failed, and not because of the request or its caller."""
+    # A request that is refused while it is sent, as it is too large, gives its problem to the attempt.
+    return bool(tried.failure) and tried.failure not in (CUT_OFF, record.problem)

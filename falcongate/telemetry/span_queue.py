@@ -25,6 +25,8 @@ _GATHER_S: Final = 1.0
 _BATCH: Final = 512
 _MAX_PENDING: Final = 4_096
 _MAX_PENDING_BYTES: Final = 8_388_608
+# OTLP says 200; what stands before a receiver may take spans with another.
+_TAKEN: Final = range(200, 300)
 # Those that OTLP says may be sent again; 0: nobody answered.
 _PASSING: Final = frozenset((0, 429, 502, 503, 504))
 _MAX_TRIES: Final = 5
@@ -113,7 +115,7 @@ class SpanQueue:
         self._in_flight = len(batch)
         answer = self._deliver(self._envelope.render(batch))
         self._in_flight = 0
-        if answer.status != 200:
+        if answer.status not in _TAKEN:
             self.drop(len(batch), "undelivered" if answer.status in _PASSING else "refused")
             return
         rejected, why = parse_answer(answer.body)
@@ -130,7 +132,7 @@ class SpanQueue:
         while True:
             answer = self._post(request)
             tries_left = 0 if self._ending.is_set() else tries_left - 1
-            if answer.status == 200:
+            if answer.status in _TAKEN:
                 self._note("taken", "")
                 return answer
             self._note("not taken", answer.why or f"status {answer.status}")

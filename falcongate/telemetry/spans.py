@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from falcongate.telemetry.otlp import CLIENT, SERVER, Span
+from falcongate.telemetry.record import CUT_OFF, has_failed_of_service, is_error
 from falcongate.telemetry.trace import new_span_id
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ CALLER_LEFT: Final = 499
 
 
 def has_failed(record: Record) -> bool:
-    """Whether a request failed, or an attempt of it did. A caller that left is no failure."""
-    if record.status >= 500:
-        return True
-    return record.status != CALLER_LEFT and any(tried.failure for tried in record.tried)
+    """Whether a request failed, or an attempt of it did. What its caller did is no failure."""
+    return is_error(record) or any(has_failed_of_service(tried, record) for tried in record.tried)
 
 
 def spans_of(record: Record, trace: Trace) -> Iterator[Span]:
@@ -54,7 +53,7 @@ def spans_of(record: Record, trace: Trace) -> Iterator[Span]:
 
 
 def _of_attempt(at: int, tried: Tried, record: Record, trace: Trace) -> Span:
-    is_abandoned = record.status == CALLER_LEFT and not tried.status
+    is_abandoned = record.status == CALLER_LEFT and tried.failure == CUT_OFF
     error = "" if is_abandoned else tried.failure or (str(tried.status) if tried.status >= 400 else "")
     moments = ((tried.connected, "connected"), (tried.sent, "sent"), (tried.answered, "answered"))
     ahead_s = trace.wall_clock_s
@@ -99,7 +98,8 @@ def _of_server(record: Record, trace: Trace, error: str) -> Mapping[str, Value]:
     attributes = {key: value for key, value in attributes.items() if value}
     if host:
         attributes["server.port"] = port
-    if record.status != CALLER_LEFT:
+    # A worker that ends leaves requests without an answer.
+    if record.status not in (0, CALLER_LEFT):
         attributes["http.response.status_code"] = record.status
     return attributes
 
@@ -129,12 +129,11 @@ def _error_of(record: Record) -> tuple[str, str]:
     What a caller has done wrong is no error of the server; an answer that was cut short is, though its
     status was sent before.
     """
-    last = record.tried[-1] if record.tried else None
+    if not is_error(record):
+        return "", ""
     if record.status >= 500:
         return record.problem or str(record.status), record.reason
-    if last is not None and last.failure and record.status < 400:
-        return last.failure, record.reason
-    return "", ""
+    return record.tried[-1].failure, record.reason
 
 
 def _of_method(method: str) -> dict[str, Value]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 # Those that have a name, and ours for callers who left; a service may answer with any other number.
 _STATUSES: Final = frozenset((*map(int, HTTPStatus), 499))
+_SWITCHED: Final = 101
 # Taking a connection that is there takes less.
 _WAITED_S: Final = 0.001
 
@@ -73,6 +74,14 @@ class _Batch:
         self.connected: list[float] = []
         self.received = self.sent = 0
 
+    def add_times(self, record: Record) -> None:
+        # How long a WebSocket lasts is its users' business.
+        if record.status != _SWITCHED:
+            self.durations.append(record.duration_s)
+            EXEMPLARS.note(record)
+        if record.first_byte_s:
+            self.first_bytes.append(record.first_byte_s)
+
     def add_attempts(self, tried: Iterable[Tried]) -> None:
         attempts = self.attempts
         for each in tried:
@@ -95,10 +104,7 @@ def tally(records: Iterable[Record]) -> None:
             batch = batches[record.service] = _Batch()
         asked = (record.method, record.status)
         batch.requests[asked] = batch.requests.get(asked, 0) + 1
-        batch.durations.append(record.duration_s)
-        EXEMPLARS.note(record)
-        if record.first_byte_s:
-            batch.first_bytes.append(record.first_byte_s)
+        batch.add_times(record)
         batch.received += record.received_bytes
         batch.sent += record.sent_bytes
         if record.tried:
@@ -132,7 +138,8 @@ def _count(service: str, batch: _Batch) -> None:
         _add(_value(REQUESTS, service, known_method, known_status), count)
     for outcome, count in batch.attempts.items():
         _add(_value(ATTEMPTS, service, outcome), count)
-    observe_all(_of_service(DURATION, service), BUCKETS_S, batch.durations)
+    if batch.durations:
+        observe_all(_of_service(DURATION, service), BUCKETS_S, batch.durations)
     if batch.first_bytes:
         observe_all(_of_service(FIRST_BYTE, service), BUCKETS_S, batch.first_bytes)
     if batch.answered:

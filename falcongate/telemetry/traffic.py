@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 
+from falcongate.telemetry.record import is_error
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -68,8 +70,7 @@ class Traffic:
                 if counts is None:
                     counts = services[record.service] = [0] * COUNTS
                 counts[0] += 1
-                # An answer that is cut short has a good status. What was made good has a later attempt.
-                if record.status >= 500 or (record.tried and record.tried[-1].failure):
+                if is_error(record):
                     counts[1] += 1
                 # How long a WebSocket lasts is its users' business.
                 if record.status != _SWITCHED:

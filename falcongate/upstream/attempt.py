@@ -106,9 +106,9 @@ class Attempt:
             tried.connected = monotonic()
             self._send(channel, target)
             head = self._await_answer(channel)
-            tried.answered = monotonic()
-            tried.status = head.status
-            exchange.service_s = tried.answered - (self._upload.ended_at or tried.sent)
+            tried.answered, tried.status = monotonic(), head.status
+            tried.sent = self._upload.ended_at or tried.sent
+            exchange.service_s = tried.answered - tried.sent
             target.is_reachable = True
             if head.status == 101:
                 tried.end()

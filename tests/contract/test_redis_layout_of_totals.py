@@ -34,6 +34,17 @@ def test_totals_are_a_hash_that_stays(told: Opened) -> None:
     assert told.line.command("PTTL", f"{KEY}:totals") == -1
 
 
+def test_what_is_no_number_there_is_passed_over(told: Opened) -> None:
+    told.line.command("HSET", f"{KEY}:totals", "requests:lms", "many")
+    assert told.state.totals() == {
+        "requests:hr": 12,
+        "errors:hr": 1,
+        "limit:api:admitted": 4,
+        "limit:api:refused": 8,
+        "limit:api:would_refuse": 2,
+    }
+
+
 def test_a_slot_is_a_hash_that_ends(told: Opened) -> None:
     assert fields(told, f"{KEY}:1699999980") == {"hr": "12 1 9 3"}
     assert 904 < lifetime_s(told, f"{KEY}:1699999980") <= 905

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
 
+from falcongate.config.environment import ProcessSettings
 from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Exchange
+from falcongate.facts import takers_of
+from falcongate.sharing import host_name
+from falcongate.telemetry.otlp import Envelope
 from falcongate.telemetry.record import Tried
 from falcongate.telemetry.trace import Trace
+from falcongate.telemetry.traffic import Traffic
 from falcongate.tracing import may_be_told, tracer_of, traces_to
 from tests.unit.making import make_exchange, make_match, make_route
 
@@ -94,3 +100,27 @@ def test_nothing_is_sent_by_making_who_tells() -> None:
     with_key = settings(traces={"headers": {"X-Key": "secret"}}).traces
     assert "secret" not in repr(with_key)
     assert traces_to(with_key, host="here") is not None
+
+
+def test_workers_of_containers_that_share_a_name_are_instances_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources = []
+
+    def envelope(*, resource: dict[str, object], version: str) -> Envelope:
+        resources.append(resource)
+        return Envelope(resource={}, version=version)
+
+    monkeypatch.setattr("falcongate.tracing.Envelope", envelope)
+    monkeypatch.setattr("platform.node", lambda: "web")
+    traced = settings()
+    for master in ("7-abc", "7-def"):
+        process = ProcessSettings(
+            port=8000, workers=1, master=master, admin_token=None, own_redis=None, no_color=False
+        )
+        takers_of(traced, process, Traffic(lambda _: None), host=host_name(process))
+    assert [resource["service.instance.id"] for resource in resources] == [
+        f"web:7-abc:{os.getpid()}",
+        f"web:7-def:{os.getpid()}",
+    ]
+    assert {resource["host.name"] for resource in resources} == {"web"}

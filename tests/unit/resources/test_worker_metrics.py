@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from prometheus_client import REGISTRY
 
-from falcongate.config.settings import ServiceSettings
+from falcongate import __version__
+from falcongate.config.settings import GatewaySettings, ServerSettings, ServiceSettings
+from falcongate.config.version import version_of
 from falcongate.resources import worker_metrics
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
+from falcongate.server.worker import FalcongateWorker
 from falcongate.state.heartbeat import Host
 from falcongate.state.memory_store import Fault, MemoryState
 from falcongate.state.store import Breaker, BreakerRules
 from falcongate.telemetry.transitions import Transition
 from falcongate.upstream.targets import Targets
+from tests.support.turns import until
 
 _numbers = count()
 RULES = BreakerRules(max_failures=1)
@@ -143,6 +149,64 @@ def test_what_all_hosts_share_is_asked_when_it_is_scraped(name: str) -> None:
         f'falcongate_cluster_breaker_state{{service="{name}",state="OPEN"}} ',
         'falcongate_cluster_breaker_state{service="other",state="CLOSED"} ',
     }
+
+
+def test_totals_of_another_release_are_passed_over(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = MemoryState()
+    totals = {f"requests:{name}": 7, "requests": 1, f"requests:{name}:GET": 2, "limit:api": 3, "": 4}
+    monkeypatch.setattr(state, "totals", lambda: totals)
+    families = asked(state, name)
+    assert families["falcongate_cluster_requests_total"] == {
+        f'falcongate_cluster_requests_total{{service="{name}"}} ': 7
+    }
+    assert families["falcongate_cluster_limit_decisions_total"] == {}
+
+
+def test_a_look_that_fails_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_metrics, "_LOOK_EVERY_S", 0.001)
+    looks: list[int] = []
+
+    def look(*_: object) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OSError("the disk is full")
+
+    worker = WorkerMetrics()
+    monkeypatch.setattr(worker, "look", look)
+    looking = gevent.spawn(worker._look_now_and_then, {}, known())  # noqa: SLF001  # it never ends
+    try:
+        until(lambda: len(looks) > 2)
+    finally:
+        looking.kill()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "the disk is full" in caplog.text
+
+
+def test_a_worker_that_has_retired_shows_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gevent.spawn", lambda *_: None)
+    worker, settings = WorkerMetrics(), GatewaySettings()
+    worker.retire()
+    worker.begin(settings, {}, known())
+    labels = {"version": version_of(settings), "release": __version__}
+    assert value("falcongate_config_info", **labels) == 1
+    worker.retire()
+    assert value("falcongate_config_info", **labels) == 0
+
+
+@pytest.mark.parametrize("is_retired", [True, False])
+def test_who_is_replaced_by_a_reload_says_so_to_its_application(*, is_retired: bool) -> None:
+    noted: list[int] = []
+    worker: Any = SimpleNamespace(
+        _is_retired=is_retired,
+        _settings=ServerSettings(),
+        log=logging.getLogger("falcongate"),
+        pid=1,
+        wsgi=SimpleNamespace(note_retired=lambda: noted.append(1)),
+    )
+    FalcongateWorker._outlast(worker, [], None)  # noqa: SLF001  # it waits for a signal otherwise
+    assert noted == [1] * is_retired
 
 
 def test_away_the_shared_state_tells_nothing(name: str) -> None:

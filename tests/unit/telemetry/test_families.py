@@ -123,6 +123,34 @@ def test_a_gauge_is_told_as_its_metric_says(directory: Path, monkeypatch: pytest
     assert values == {"c": 8, "g_livesum": 8, "g_livemin": 3, "g_livemax": 5}
 
 
+def test_what_two_releases_word_otherwise_is_one_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for worker, (help_, value) in enumerate((("before", 3.0), ("after", 5.0))):
+        for kind, metric, sample, labels in (
+            ("counter", "c", "c_total", {"l": "hr"}),
+            ("histogram", "h", "h_bucket", {"l": "hr", "le": "+Inf"}),
+            ("gauge_livemin", "g", "g", {"l": "hr"}),
+        ):
+            shared = MmapedDict(str(tmp_path / f"{kind}_{worker}.db"))
+            shared.write_value(mmap_key(metric, sample, list(labels), list(labels.values()), help_), value, 0)
+            shared.close()
+    monkeypatch.setattr(families, "copy_of_environment", lambda: {DIRECTORY_VARIABLE: str(tmp_path)})
+    told = families.collect(lambda: None)
+    assert [value for _, value in told["c"].samples] == [8]
+    assert [value for _, value in told["g"].samples] == [3]
+    assert [value for _, value in told["h"].buckets['{l="hr"}'].values()] == [8]
+
+
+def test_a_directory_that_is_gone_is_not_made_up_for_by_one_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = str(tmp_path / "gone")
+    monkeypatch.setattr(families, "copy_of_environment", lambda: {DIRECTORY_VARIABLE: gone})
+    with pytest.raises(OSError, match="gone"):
+        families.collect(lambda: None)
+
+
 def test_a_rendering_gives_way_to_requests(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     for path in directory.iterdir():
         path.unlink()

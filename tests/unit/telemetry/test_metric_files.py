@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
@@ -165,6 +166,42 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert names(tmp_path) == {"counter_merged.db", "counter_2.db"}
     absorb(tmp_path, [2])
     assert sums(tmp_path) == {"a": 3}
+
+
+def no_more_descriptors(*arguments: object, **named: object) -> int:
+    """Stands for whatever opens a file."""
+    del arguments, named
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize("unread", ["counter_merged.db", "counter_2.db"])
+def test_what_cannot_be_read_is_not_taken_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unread: str
+) -> None:
+    write(tmp_path, "counter_1.db", a=1)
+    absorb(tmp_path, [1])
+    write(tmp_path, "counter_2.db", a=2)
+    with monkeypatch.context() as patched:
+        for name in ("open", "read_bytes"):
+            able = getattr(Path, name)
+
+            def act(path: Path, *mode: str, able: Callable[..., object] = able, **named: object) -> object:
+                return no_more_descriptors() if path.name == unread else able(path, *mode, **named)
+
+            patched.setattr(Path, name, act)
+        with pytest.raises(OSError, match="Too many"):
+            absorb(tmp_path, [2])
+    assert sums(tmp_path) == {"a": 3}
+    absorb(tmp_path, [2])
+    assert sums(tmp_path) == {"a": 3}
+
+
+def test_a_reader_without_descriptors_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that are left out would look as if counters had gone back."""
+    write(tmp_path, "counter_1.db", a=1)
+    monkeypatch.setattr(os, "open", no_more_descriptors)
+    with pytest.raises(OSError, match="Too many"):
+        sums(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ def test_the_summary_is_of_requests_errors_and_their_time() -> None:
     assert summarize()[service] == {"requests": 5, "errors": 2, "average_ms": 300.1}
 
 
+def test_how_long_a_websocket_lasts_is_no_duration() -> None:
+    service = new_service()
+    lasting = USUAL._replace(service=service, status=101, duration_s=3_600.0)
+    tally([lasting])
+    assert summarize()[service] == {"requests": 1, "errors": 0, "average_ms": 0}
+    assert value("falcongate_http_request_duration_seconds_count", service=service) == 0
+    tally([lasting, USUAL._replace(service=service, duration_s=0.1)])
+    assert summarize()[service] == {"requests": 3, "errors": 0, "average_ms": 100}
+    assert value("falcongate_http_request_duration_seconds_count", service=service) == 1
+
+
 def test_what_is_rendered_can_be_read_by_prometheus() -> None:
     service = new_service()
     tally([USUAL._replace(service=service, problem="saturated")] * 3)

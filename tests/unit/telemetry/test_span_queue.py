@@ -129,13 +129,22 @@ def test_what_may_pass_is_tried_again(status: int, counts: dict[str, float], que
     assert post.batches == [["a"]] * 3
 
 
-@pytest.mark.parametrize("status", [201, 202, 307, 400, 401, 404, 413, 500, 501])
+@pytest.mark.parametrize("status", [300, 307, 400, 401, 404, 413, 500, 501])
 def test_what_will_not_pass_is_not(status: int, counts: dict[str, float], queue: Make) -> None:
     post = Post(Answer(status))
     queue(post).put(spans("a", "b"))
     until(lambda: counts["refused"] == 2)
     assert len(post.batches) == 1
     assert counts["exported"] == 0
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_whatever_says_yes_has_taken_them(status: int, counts: dict[str, float], queue: Make) -> None:
+    post = Post(Answer(status))
+    queue(post).put(spans("a", "b"))
+    until(lambda: counts["exported"] == 2)
+    assert len(post.batches) == 1
+    assert counts["refused"] == 0
 
 
 def test_it_is_not_tried_for_ever(counts: dict[str, float], queue: Make) -> None:

@@ -178,6 +178,35 @@ def test_what_is_an_error_and_of_whom(
     assert has_failed(told) == (of_server is not None or of_client not in (None, "404"))
 
 
+def test_a_request_that_is_refused_while_it_is_sent_is_no_failure() -> None:
+    cut = tried(status=0, failure="body-too-large")
+    refused = record(status=413, problem="body-too-large", tried=(cut,))
+    assert not has_failed(refused)
+    made_good = tried(status=0, failure="service-unreachable")
+    assert has_failed(refused._replace(tried=(made_good, cut)))
+
+
+def test_a_service_that_failed_before_the_caller_left_has_failed() -> None:
+    attempts = (
+        tried(status=0, failure="service-unreachable", reason="why"),
+        tried(status=0, failure="cut-off"),
+    )
+    told = record(status=499, tried=attempts)
+    server, first, second = spans_of(told, traced())
+    assert [span.attributes.get("error.type") for span in (server, first, second)] == [
+        None, "service-unreachable", None,
+    ]  # fmt: skip
+    assert [span.error for span in (server, first, second)] == [None, "why", None]
+    assert has_failed(told)
+    assert not has_failed(told._replace(tried=attempts[1:]))
+
+
+def test_a_request_that_ended_with_its_worker_has_no_status() -> None:
+    server, _ = spans_of(record(status=0, tried=(tried(status=0, failure="cut-off"),)), traced())
+    assert "http.response.status_code" not in server.attributes
+    assert server.attributes["error.type"] == "cut-off"
+
+
 def test_an_attempt_that_came_to_no_request_or_has_not_ended_is_told_all_the_same() -> None:
     attempt = tried(status=0, failure="service-unreachable")
     attempt.connected = attempt.sent = attempt.ended = 0.0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import pytest
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from falcongate.telemetry import metrics
+from falcongate.telemetry.exemplars import EXEMPLARS
 from falcongate.telemetry.exposition import OPENMETRICS, Exposition
 from falcongate.telemetry.gauges import Shown
+from falcongate.telemetry.metrics import BUCKETS_S
 from falcongate.telemetry.record import Record, Tried
 from falcongate.telemetry.round_trips import RoundTrips
 from falcongate.telemetry.tally import tally
+from falcongate.telemetry.trace import Trace
 from tests.unit.telemetry.records import USUAL
 from tests.unit.telemetry.test_metrics import new_service, value
 
@@ -122,6 +127,24 @@ def test_an_exemplar_is_the_last_request_of_its_bucket(request_id: str) -> None:
 def test_what_cannot_be_told_is_no_exemplar(request_id: str) -> None:
     service = new_service()
     tally([told(service=service, request_id=request_id)])
+    assert exemplars(service) == {}
+
+
+def test_only_a_trace_that_is_sampled_is_an_exemplar() -> None:
+    service = new_service()
+    for is_sampled, duration_s in ((True, 0.03), (False, 2.0)):
+        trace = Trace("0" * 64, "HTTP/1.1", is_believed=False)
+        trace.is_sampled = is_sampled
+        tally([told(service=service, duration_s=duration_s, trace=trace, trace_id="a" * 32)])
+    assert EXEMPLARS.last(service, bisect_left(BUCKETS_S, 0.03)) == (
+        "trace_id", "a" * 32, 0.03, USUAL.ended,
+    )  # fmt: skip
+    assert EXEMPLARS.last(service, bisect_left(BUCKETS_S, 2.0)) == ("request_id", "an-id", 2.0, USUAL.ended)
+
+
+def test_a_websocket_is_no_exemplar() -> None:
+    service = new_service()
+    tally([told(service=service, status=101)])
     assert exemplars(service) == {}
 
 

@@ -49,6 +49,17 @@ def test_requests_are_counted_by_service_and_duration(sent: list[Seen]) -> None:
         (USUAL._replace(status=404), False),
         (USUAL._replace(status=429, problem="limit-reached", answered_by="gateway", tried=()), False),
         (USUAL._replace(status=499, tried=()), False),
+        (USUAL._replace(status=499, tried=(failed_with("cut-off"),)), False),
+        (
+            USUAL._replace(status=413, problem="body-too-large", tried=(failed_with("body-too-large"),)),
+            False,
+        ),
+        (
+            USUAL._replace(
+                status=400, problem="malformed-request", tried=(failed_with("malformed-request"),)
+            ),
+            False,
+        ),
         (USUAL._replace(status=500), True),
         (USUAL._replace(status=502, problem="service-unreachable", answered_by="gateway"), True),
         (USUAL._replace(status=503, problem="circuit-open", answered_by="gateway", tried=()), True),
