@@ -88,6 +88,7 @@ class World:
         (USUAL._replace(tried=(Tried("http://a"), Tried("http://b"))), False),
         (USUAL._replace(would_refuse=("api",)), False),
         (USUAL._replace(reason="WebSocket closed with 1000 by the caller", status=101), False),
+        (USUAL._replace(reason="the caller did not get all: it closed its connection"), True),
         (USUAL._replace(status=500), True),
         (USUAL._replace(status=503, answered_by="gateway", problem="saturated"), True),
         (REFUSED, True),
