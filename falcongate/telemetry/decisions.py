@@ -179,6 +179,7 @@ def render_decision(record: Record, facts: Mapping[str, Any], *, left_out: int) 
         "received_bytes": record.received_bytes,
         "sent_bytes": record.sent_bytes,
         "left_out": left_out,
+        "is_wrong": went_wrong(record),
     }
     text = json.dumps({**told, **facts}, separators=(",", ":"))
     if len(text) > _MAX_LENGTH:

@@ -121,8 +121,11 @@ def test_refusals_are_told_and_nothing_else_that_was_decided(world: World) -> No
         "method": "GET", "path": "/api/hr/x", "service": "hr", "status": 429, "problem": "limit-reached",
         "refused_by": ["api"], "duration_ms": 1.2,
     }  # fmt: skip
-    good = json.dumps(refused | {"status": 200, "problem": ""})
-    told = json.dumps(refused | {"novelty": True})
+    good = json.dumps(refused | {"status": 200, "problem": "", "is_wrong": False})
+    told = json.dumps(refused | {"novelty": True, "is_wrong": True})
+    failed = refused | {"status": 502, "problem": ""}
+    world.decided = [Decision(9.0, "x", json.dumps(failed | {"is_wrong": True}))]
+    assert world.told()["refusals"] == [{"at_s": 9.0, "request_id": "x", **failed}]
     world.decided = [
         *[Decision(9.0, "x", text) for text in ("no JSON", "[]", good)],
         *[Decision(8.0, f"r{number}", told) for number in range(60)],
