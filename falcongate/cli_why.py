@@ -108,6 +108,8 @@ def _rows(told: _Told) -> Iterator[tuple[str, str]]:
 def _unsafe_rows(told: _Told) -> Iterator[tuple[str, str]]:
     yield "request", told["request_id"]
     yield "at", f"{moment(told['at_s'])} by {told.get('host', '?')}, worker {told.get('worker', '?')}"
+    if told.get("trace_id"):
+        yield "trace", told["trace_id"]
     yield "asked", f"{told['method']} {told['path']}"
     yield "from", ", ".join(filter(None, (told["caller"] or "unix", told["identity"])))
     yield "answered", f"{told['status']} by {_who(told)}"
@@ -183,6 +185,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "": "not counted",
     "all hosts": "counted for all hosts together",
     "this worker": "counted by this worker alone, as the shared state was away",
+    "own places": "counted by this worker: its own places are all that there are",
     "memory": "from memory: it was over before, and nobody was asked",
 }
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 _IPV6_PREFIX: Final = 64
 _API_KEY_HEADER: Final = "X-API-Key"
-_SECRET: Final = re.compile("auth|key|token|cookie|secret|session|password", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    "auth|key|token|cookie|secret|sess|sid|pass|pwd|cred|jwt|bearer|sign|hmac|otp|pin|code|nonce|assertion"
+    "|cert|login|saml|ticket",
+    re.IGNORECASE,
+)
 _DIGEST_LENGTH: Final = 32
 _MAX_LENGTH: Final = 64
 

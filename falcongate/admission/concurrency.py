@@ -123,11 +123,15 @@ class Rooms:
     def _take(self, room: Room, key: str, exchange: Exchange) -> _Place | None:
         if self._taken(key) >= room.limit and room.scope.without_store != "open":
             # The shared state need not know of all of these yet, and could say nothing else.
-            _note(exchange, room, self._taken(key), fits=False, counted_by="this worker")
+            _note(exchange, room, self._taken(key), fits=False, counted_by="own places")
             return None
         place = _Place(key, f"{self._name}:{next(self._numbers)}")
         leased = self._lease(room, place, exchange)
         if leased is None:
+            if room.scope.without_store == "closed":
+                _note(exchange, room, self._taken(key), fits=False, counted_by="this worker")
+                exchange.refused_by = (room.name,)
+                raise LimitsUnknown(retry_after_s=_RETRY_AFTER_S)
             fits = self._has_part(room, key)
             _note(exchange, room, self._taken(key) + fits, fits=fits, counted_by="this worker")
             if not fits:
@@ -164,8 +168,6 @@ class Rooms:
 
     def _has_part(self, room: Room, key: str) -> bool:
         """Whether there is room by this worker's own count."""
-        if room.scope.without_store == "closed":
-            raise LimitsUnknown(retry_after_s=_RETRY_AFTER_S)
         if room.scope.without_store == "open":
             return True
         return self._taken(key) < max(room.limit // max(self._parts(), 1), 1)

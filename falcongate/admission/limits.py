@@ -16,6 +16,7 @@ from falcongate.admission.limit_fields import render_limits
 from falcongate.admission.policies import OwnLimits, limits_of
 from falcongate.admission.recent import Recent
 from falcongate.errors import StoreAway
+from falcongate.outages import LimitsUnknown
 from falcongate.refusals import LimitReached
 from falcongate.state.store import Receipt, Verdict
 
@@ -82,7 +83,13 @@ class Limits:
         receipt = charged.receipt if charged else NOTHING
         if charged is None:
             exchange.counted_by = "this worker"
-            charged = self._alone.charge(applied.policies, charges, exchange.started)
+            try:
+                charged = self._alone.charge(applied.policies, charges, exchange.started)
+            except LimitsUnknown:
+                exchange.refused_by = tuple(
+                    policy.name for policy in applied.policies if policy.scope.without_store == "closed"
+                )
+                raise
         exchange.verdicts = charged.verdicts
         exchange.limit_lines = self._lines(applied, charges, charged.verdicts)
         if not charged.admitted:

@@ -80,5 +80,6 @@ class DecisionSettings(Settings):
     """Share of requests that were answered in order of which it is kept; of refusals and errors, that of all
     is."""
 
-    keep: Annotated[int, Field(ge=0, le=100_000), NotBoolean] = 5_000
-    """How many are kept at most, the last ones; 0: none. A thousand take 1 to 2 MB of Redis."""
+    keep: Annotated[int, Field(ge=0, le=5_000), NotBoolean] = 5_000
+    """How many are kept at most, the last ones; 0: none. A thousand take 1 to 2 MB of Redis, 10 MB if all are
+    as long as they may be."""

@@ -99,6 +99,7 @@ class Plot {
       key,
       label,
       path: drawn('path', { class: `line ${key}` }),
+      dots: drawn('path', { class: `dots ${key}` }),
       area: drawn('path', { class: `area ${key}` }),
       value: element('b'),
     }));
@@ -108,6 +109,7 @@ class Plot {
       drawn('path', { class: 'grid', d: `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT}H${WIDTH}` }),
       ...this.#lines.map((line) => line.area),
       ...this.#lines.map((line) => line.path),
+      ...this.#lines.map((line) => line.dots),
       this.#cursor,
     );
     this.node = element(
@@ -131,9 +133,11 @@ class Plot {
     const top = roundUp(Math.max(0, ...values));
     say(this.#top, values.length ? this.#words(top) : '');
     say(this.#from, values.length && isNumber(series.from_s) ? age(now() - series.from_s) : '');
-    for (const { key, path, area } of this.#lines) {
+    for (const { key, path, dots, area } of this.#lines) {
       const runs = runsOf(series[key], this.#length, top);
-      mark(path, 'd', runs.map((run) => `M${run.map(([x, y]) => `${x} ${y}`).join('L')}${run.length === 1 ? 'm-2 0h2' : ''}`).join(''));
+      mark(path, 'd', runs.map((run) => `M${run.map(([x, y]) => `${x} ${y}`).join('L')}`).join(''));
+      // A point that stands alone would be a line without a length.
+      mark(dots, 'd', runs.filter((run) => run.length === 1).map(([[x, y]]) => `M${x} ${y}h0`).join(''));
       mark(area, 'd', runs.map((run) => `M${run[0][0]} ${HEIGHT}L${run.map(([x, y]) => `${x} ${y}`).join('L')}L${run.at(-1)[0]} ${HEIGHT}Z`).join(''));
     }
     const told = this.#lines.map(({ key, label }) => {

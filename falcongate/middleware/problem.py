@@ -84,6 +84,8 @@ def _note_left(req: falcon.Request, resp: falcon.Response, error: CallerLeft, pa
 def _answer_defect(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
     exchange: Exchange = req.env[EXCHANGE]
     _log.error("Request %s met a defect of the gateway", exchange.request_id, exc_info=error)
+    # SECURITY: its text may hold anything.
+    exchange.failure_reason = type(error).__name__
     _answer_error(req, resp, GatewayError(), params)
 
 

@@ -12,6 +12,7 @@ from falcongate.denials import Forbidden, NotPermitted, Unauthorized
 from falcongate.outages import KeysUnavailable
 from falcongate.resources import pages
 from falcongate.state.audit import Change, audit
+from falcongate.telemetry.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,8 +39,12 @@ class Note(Protocol):
 
 
 def log_note(who: str, where: str, what: str, why: str) -> None:
-    """Write it into the log."""
-    _log.info("%s by %s from %s: %s", what, who or "somebody", where or "a Unix socket", why)
+    """Write it into the log, which is read on terminals.
+
+    SECURITY: callers choose what stands in paths and names, and a terminal obeys what it is sent.
+    """
+    told = (what, who or "somebody", where or "a Unix socket", why)
+    _log.info("%s by %s from %s: %s", *map(printable, told))
 
 
 class AuditNote:

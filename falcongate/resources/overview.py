@@ -188,7 +188,7 @@ class Overview:
                 "started_s": self._started_s,
             },
             "hosts": picture.shown_hosts(
-                self._heartbeat.hosts if self._heartbeat else (), self._host, self._saying
+                self._heartbeat.hosts if self._heartbeat and not is_away else (), self._host, self._saying
             ),
             "limits": picture.shown_limits(self._settings, counted.totals, counted.top),
             "transitions": self._histories.look(breakers, is_away=is_away),

@@ -7,6 +7,7 @@ Close frames without their code.
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,15 @@ from geventwebsocket.exceptions import FrameTooLargeException, ProtocolError, We
 from geventwebsocket.websocket import Header, WebSocket
 
 from falcongate.wire.channel import RECEIVE_BYTES, TimedOut
-from falcongate.wire.websocket import GOING_AWAY, PING, POLICY, TOO_BIG, TRY_LATER, close_frame
+from falcongate.wire.websocket import (
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    PING,
+    POLICY,
+    TOO_BIG,
+    TRY_LATER,
+    close_frame,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +39,7 @@ _SILENCE_S: Final = 60.0
 _BAD_DATA: Final = 1007
 _BAD_FRAME: Final = 1002
 _CONTROL: Final = 0x08
+_log = logging.getLogger("falcongate")
 
 
 class OwnWebSocket:
@@ -78,7 +88,12 @@ class OwnWebSocket:
                 return
 
     def _run(self) -> None:
-        self.end(self._watch(self))
+        code = INTERNAL_ERROR
+        try:
+            code = self._watch(self)
+        except Exception:  # noqa: BLE001  # whoever watches is told, and the log
+            _log.exception("What a WebSocket of the gateway itself shows met a defect")
+        self.end(code)
 
     def _hear(self, channel: Channel) -> None:
         """Answer pings, and end it when the other side does, or says what it must not."""

@@ -120,7 +120,7 @@ def shown_limits(
 
 
 def shown_refusals(decided: Iterable[Decided], count: int) -> list[dict[str, Any]]:
-    """Requests that were refused or failed, at most so many, in the order that they are given in."""
+    """Requests at which something went wrong, at most so many, in the order that they are given in."""
     shown: list[dict[str, Any]] = []
     for decision in decided:
         if len(shown) == count:
@@ -129,7 +129,7 @@ def shown_refusals(decided: Iterable[Decided], count: int) -> list[dict[str, Any
             said = json.loads(decision.text)
         except ValueError:
             continue
-        if isinstance(said, dict) and said.get("problem"):
+        if isinstance(said, dict) and said.get("is_wrong") is True:
             told = {key: said.get(key) for key in _REFUSAL_KEYS}
             shown.append({"at_s": decision.at_s, "request_id": decision.request_id, **told})
     return shown

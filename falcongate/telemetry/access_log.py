@@ -99,8 +99,9 @@ class AccessLog:
         try:
             while self._lines:
                 count = len(self._lines)
-                if not get_hub().threadpool.apply(_write_all, (self._take_pending(),)):
-                    LOG_DROPPED.inc(count)
+                left = get_hub().threadpool.apply(_write_all, (self._take_pending(),))
+                # The line that says how many were dropped is none that is missed.
+                LOG_DROPPED.inc(min(left.count(b"\n"), count))
         finally:
             self._is_writing = False
 
@@ -119,10 +120,14 @@ class AccessLog:
         data = self._take_pending()
         poll = monkey.get_original("select", "poll")()
         poll.register(_STDOUT, select.POLLOUT)
-        for at in range(0, len(data), _SURE_BYTES):
-            if not poll.poll(_LAST_WAIT_MS):
-                return
-            _write_all(data[at : at + _SURE_BYTES])
+        at = 0
+        while at < len(data) and poll.poll(_LAST_WAIT_MS):
+            piece = data[at : at + _SURE_BYTES]
+            left = _write_all(piece, _LAST_WAIT_MS)
+            at += len(piece) - len(left)
+            if left:
+                break
+        LOG_DROPPED.inc(data.count(b"\n", at))
 
 
 def access_log_of(settings: LogSettings, *, is_plain: bool) -> AccessLog:
@@ -185,12 +190,21 @@ def _moment(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
-def _write_all(data: bytes) -> bool:
-    """Whether all of it was written. Nobody may read the log any more, and no better place says so."""
+def _write_all(data: bytes, wait_ms: int | None = None) -> bytes:
+    """What could not be written. Nobody may read the log any more, and no better place says so.
+
+    Waits for a reader that is slow, without end or so long each time, even where the descriptor does not
+    wait: whoever shares it with us may have said so.
+    """
     view = memoryview(data)
-    try:
-        while view:
+    while view:
+        try:
             view = view[os.write(_STDOUT, view) :]
-    except OSError:
-        return False
-    return True
+        except BlockingIOError:
+            poll = monkey.get_original("select", "poll")()
+            poll.register(_STDOUT, select.POLLOUT)
+            if not poll.poll(wait_ms):
+                break
+        except OSError:
+            break
+    return bytes(view)

@@ -141,6 +141,9 @@ def went_wrong(record: Record) -> bool:
     What a service answers with 4xx is an answer in order.
     """
     status = record.status
+    if record.reason and status != 101:
+        # Who leaves in the middle of an answer has been sent a status in order.
+        return True
     if 100 <= status < 400 and not record.problem and len(record.tried) < 2:
         return bool(record.tried) and bool(record.tried[0].failure)
     return (
@@ -176,6 +179,7 @@ def render_decision(record: Record, facts: Mapping[str, Any], *, left_out: int) 
         "received_bytes": record.received_bytes,
         "sent_bytes": record.sent_bytes,
         "left_out": left_out,
+        "is_wrong": went_wrong(record),
     }
     text = json.dumps({**told, **facts}, separators=(",", ":"))
     if len(text) > _MAX_LENGTH:

@@ -69,10 +69,10 @@ class Record(NamedTuple):
     A query may hold secrets, so nobody here ever sees it. `route` is the prefix of the route that was taken.
     `answered_by` is `service`, `gateway`, or `nobody` if the caller had left. `first_byte_s` is the time to
     the head of the answer, 0 if there was none. `identity` is who the caller has proven to be, like
-    `token:jane`. `admitted_by` are the limits that had room for it, those in shadow mode included whatever
-    they found. `refused_by` are the rules and limits that refused it, `would_refuse` those in shadow mode
-    that would have. `charged` are the limits that were asked, each with whom it counts. `trace_id` is ""
-    where nothing is traced, `trace` None where nobody will be told of it.
+    `token:jane`. `admitted_by` are the limits that had room for it; of those on rates, the ones in shadow
+    mode are included whatever they found. `refused_by` are the rules and limits that refused it,
+    `would_refuse` those in shadow mode that would have. `charged` are the limits that were asked, each with
+    whom it counts. `trace_id` is "" where nothing is traced, `trace` None where nobody will be told of it.
     """
 
     ended: float

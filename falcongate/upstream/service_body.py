@@ -126,6 +126,9 @@ class ServiceBody:
                 self._relay_rest(channel, first, is_chunked=is_chunked, send_timeout_s=send_timeout_s)
         except ResponseTruncated:
             raise
+        except CallerLeft as error:
+            exchange.failure_reason = f"the caller did not get all: {error}"
+            raise
         except (TimedOut, OSError, SinkFailed) as error:
             reason = str(error) or "it took nothing for too long"
             exchange.failure_reason = f"the caller did not get all: {reason}"

@@ -181,3 +181,21 @@ def test_a_count_is_a_count(capsys: pytest.CaptureFixture[str], last: str) -> No
         main(["why", "--last", last])
     assert ended.value.code == 2
     assert "must be a number from 1 to 10000" in capsys.readouterr().err
+
+
+def test_the_trace_is_named_where_there_is_one(
+    state: MemoryState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(state, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+    assert row(why(capsys, ID), "trace") == "4bf92f3577b34da6a3ce929d0e0e4736"
+    keep(state, trace_id="")
+    assert "trace" not in why(capsys, ID)
+
+
+def test_a_worker_that_has_all_places_itself_is_not_said_to_be_cut_off(
+    state: MemoryState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = {"policy": "it", "limit": 1, "taken": 1, "fits": False, "counted_by": "own places"}
+    keep(state, at_once=[room])
+    said = row(why(capsys, ID), "at once")
+    assert said == "it: 1 of 1 taken, counted by this worker: its own places are all that there are: full"

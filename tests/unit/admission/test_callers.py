@@ -72,7 +72,24 @@ def test_without_a_token_nobody_has_claims() -> None:
 
 @pytest.mark.parametrize(
     ("key", "header"),
-    [("api_key", "X-API-Key"), ("header:Authorization", "Authorization"), ("header:Cookie", "Cookie")],
+    [
+        ("api_key", "X-API-Key"),
+        *(
+            (f"header:{name}", name)
+            for name in (
+                "Authorization",
+                "Cookie",
+                "X-Credential",
+                "jwt",
+                "X-Bearer",
+                "X-Signature",
+                "X-OTP",
+                "X-Pin",
+                "X-Passphrase",
+                "X-HMAC",
+            )
+        ),
+    ],
 )
 def test_secrets_are_counted_by_their_digest(key: str, header: str) -> None:
     first = reader_of([key])(make_exchange(f"{header}: my-secret-1"))

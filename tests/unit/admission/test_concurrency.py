@@ -94,7 +94,7 @@ def test_what_each_limit_said_can_be_told_afterwards() -> None:
     assert world.enter().rooms == (("it", 1, 1, True, "all hosts"), ("all", 5, 1, True, "all hosts"))
     exchange = make_exchange()
     exchange.route_match = make_match(make_route("hr"))
-    for rooms, by in ((world.rooms, "this worker"), (world.on_host("gw-2"), "all hosts")):
+    for rooms, by in ((world.rooms, "own places"), (world.on_host("gw-2"), "all hosts")):
         exchange.rooms = ()
         with pytest.raises(ServiceFull):
             rooms.enter(exchange)
@@ -150,8 +150,12 @@ def test_without_the_shared_state_an_open_limit_lets_all_pass_and_a_closed_one_n
         world.enter()
     world = World({"it": {"limit": 1, "on_store_failure": "closed"}})
     world.state.fault = Fault.AWAY
+    exchange = make_exchange()
+    exchange.route_match = make_match(make_route("hr"))
     with pytest.raises(LimitsUnknown):
-        world.enter()
+        world.rooms.enter(exchange)
+    assert exchange.refused_by == ("it",)
+    assert exchange.rooms == (("it", 1, 0, False, "this worker"),)
 
 
 def test_what_was_taken_without_the_shared_state_counts_for_all_once_it_is_back() -> None:

@@ -248,9 +248,12 @@ class TestWithoutTheSharedState:
     def test_closed_lets_nobody_pass(self) -> None:
         world = World({"api": {"rate": "9/m", "on_store_failure": "closed"}, "b": {"rate": "9/m"}})
         world.state.fault = Fault.AWAY
+        exchange = make_exchange()
+        exchange.route_match = make_match(make_route("hr"))
         with pytest.raises(LimitsUnknown) as refused:
-            world.ask()
+            world.limits.admit(exchange)
         assert refused.value.retry_after_s == 1
+        assert exchange.refused_by == ("api",)
         world.state.fault = None
         assert world.admitted(20) == 9
 

@@ -177,8 +177,10 @@ def test_a_connection_is_closed_where_nobody_knows_what_comes_next(error: Except
 
 def test_a_defect_tells_the_log_everything_and_the_caller_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        result = answer_to(RuntimeError(INSIDE))
+        exchange = make_exchange()
+        result = answer_to(RuntimeError(INSIDE), exchange)
     assert result.status_code == 500
+    assert exchange.failure_reason == "RuntimeError"
     assert result.json["type"] == "/problems/internal-error"
     assert INSIDE not in result.text
     assert INSIDE in caplog.text

@@ -10,7 +10,7 @@ from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.outages import KeysUnavailable
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.operator_sessions import OperatorSessions
-from falcongate.resources.operators import Operators
+from falcongate.resources.operators import Note, Operators
 from tests.unit.making import make_exchange
 
 TOKEN = "a-token-that-is-long-enough"  # noqa: S105  # of this test alone
@@ -50,7 +50,7 @@ def operators(
     token: str | None = None,
     server: dict[str, object] | None = None,
     sessions: OperatorSessions | None = None,
-    note: Notes | None = None,
+    note: Note | None = None,
     **settings: object,
 ) -> tuple[Operators, TrustedProxies]:
     """The policy of such a configuration, and who knows its proxies."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from urllib.parse import unquote
+
 import pytest
 
 from falcongate.config.admin import SignInSettings
 from falcongate.denials import Forbidden, Unauthorized
 from falcongate.resources.operator_sessions import OperatorSessions
+from falcongate.resources.operators import log_note
 from tests.unit.making import make_exchange
 from tests.unit.resources.policies import OURS, SESSIONS, SIGN_IN, TOKEN, Notes, cookie, operators, rights
 
@@ -166,3 +170,20 @@ def test_nobody_waits_to_be_told_whether_it_may_change() -> None:
     policy, _ = operators(token_issuer="ours")  # noqa: S106  # a name
 
     assert not policy.may_change(make_exchange("Authorization: Bearer ours/falcongate:admin"))
+
+
+def test_what_strangers_send_cannot_steer_the_terminal_that_shows_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = unquote("/circuit-breaker/reset/%C2%9B31mX%E2%80%AEabc%E2%80%A8FORGED")
+    asking = make_exchange(path=path, method="POST", peer="203.0.113.1")
+    policy, _ = operators(note=log_note)
+
+    with caplog.at_level(logging.INFO), pytest.raises(Forbidden):
+        policy.identify_changer(asking)
+    log_note("jane\x85", "192.0.2.1\x1b[2J", "what\n", "why\u2028")
+
+    assert r"/circuit-breaker/reset/\x9b31mX\u202eabc\u2028FORGED" in caplog.messages[0]
+    for message in caplog.messages:
+        assert message.isascii()
+        assert message.isprintable()

@@ -121,8 +121,11 @@ def test_refusals_are_told_and_nothing_else_that_was_decided(world: World) -> No
         "method": "GET", "path": "/api/hr/x", "service": "hr", "status": 429, "problem": "limit-reached",
         "refused_by": ["api"], "duration_ms": 1.2,
     }  # fmt: skip
-    good = json.dumps(refused | {"status": 200, "problem": ""})
-    told = json.dumps(refused | {"novelty": True})
+    good = json.dumps(refused | {"status": 200, "problem": "", "is_wrong": False})
+    told = json.dumps(refused | {"novelty": True, "is_wrong": True})
+    failed = refused | {"status": 502, "problem": ""}
+    world.decided = [Decision(9.0, "x", json.dumps(failed | {"is_wrong": True}))]
+    assert world.told()["refusals"] == [{"at_s": 9.0, "request_id": "x", **failed}]
     world.decided = [
         *[Decision(9.0, "x", text) for text in ("no JSON", "[]", good)],
         *[Decision(8.0, f"r{number}", told) for number in range(60)],
@@ -190,7 +193,8 @@ def test_without_redis_it_is_what_this_worker_knows_until_it_is_back(world: Worl
     rates = [told["services"][0]["now"]["requests_per_s"] for told in (before, away, after)]
     assert rates[0] == rates[2] == pytest.approx(rates[1] * 10, abs=0.1)
     assert before["transitions"] == away["transitions"] == after["transitions"]
-    assert away["hosts"] == before["hosts"]
+    assert [host["is_this"] for host in away["hosts"]] == [True]
+    assert len(before["hosts"]) == len(after["hosts"]) == 2
 
 
 def test_what_a_breaker_did_alone_is_told_until_its_history_can_be_asked(world: World) -> None:

@@ -32,7 +32,8 @@ class Reader:
 
     def __init__(self, takes_bytes: int = 1_000_000) -> None:
         self.takes_bytes = takes_bytes
-        self.has_gone = self.is_terminal = False
+        self.has_gone = self.is_terminal = self.is_full = self.fills = False
+        self.goes_after: int | None = None
         self.asked = 0
         self.data = b""
 
@@ -40,8 +41,11 @@ class Reader:
         """As os.write does it."""
         assert number == 1
         self.asked += 1
-        if self.has_gone:
+        if self.has_gone or (self.goes_after is not None and len(self.data) >= self.goes_after):
             raise BrokenPipeError
+        self.is_full = self.fills and not self.is_full
+        if self.is_full:
+            raise BlockingIOError
         taken = bytes(data[: self.takes_bytes])
         self.data += taken
         return len(taken)
@@ -174,6 +178,37 @@ def test_a_line_says_how_many_were_dropped(reader: Reader) -> None:
     log.write([USUAL])
     until(lambda: reader.data.endswith(b"\n"))
     assert reader.data == render_line(USUAL).encode()
+
+
+def test_a_descriptor_that_does_not_wait_loses_nothing(reader: Reader) -> None:
+    reader.takes_bytes = 40
+    reader.fills = True
+    before = dropped()
+    json_log().write([USUAL] * 5)
+    until(lambda: reader.data.count(b"\n") == 5)
+    assert reader.data == render_line(USUAL).encode() * 5
+    assert dropped() == before
+
+
+def test_of_what_a_reader_left_behind_the_lines_are_counted(reader: Reader) -> None:
+    line = len(render_line(USUAL))
+    reader.takes_bytes = line
+    reader.goes_after = 2 * line
+    before = dropped()
+    json_log().write([USUAL] * 5)
+    until(lambda: dropped() == before + 3)
+
+
+@pytest.mark.parametrize(("goes_after", "lost"), [(None, 0), (0, 5)])
+def test_what_is_left_at_the_end_is_written_or_counted(
+    reader: Reader, goes_after: int | None, lost: int
+) -> None:
+    reader.goes_after = goes_after
+    before = dropped()
+    log = json_log()
+    log._lines += [render_line(USUAL)] * 5  # noqa: SLF001  # as if the process ended at once
+    log._write_rest()  # noqa: SLF001
+    assert (reader.data.count(b"\n"), dropped() - before) == (5 - lost, lost)
 
 
 def test_a_reader_that_has_gone_is_nobodys_failure(

@@ -88,6 +88,7 @@ class World:
         (USUAL._replace(tried=(Tried("http://a"), Tried("http://b"))), False),
         (USUAL._replace(would_refuse=("api",)), False),
         (USUAL._replace(reason="WebSocket closed with 1000 by the caller", status=101), False),
+        (USUAL._replace(reason="the caller did not get all: it closed its connection"), True),
         (USUAL._replace(status=500), True),
         (USUAL._replace(status=503, answered_by="gateway", problem="saturated"), True),
         (REFUSED, True),
@@ -104,6 +105,7 @@ def test_wrong_is_what_the_gateway_refuses_and_what_fails(record: Record, *, is_
     world = World(ratio=0.0)
     world.take(record)
     assert bool(world.kept) == is_wrong
+    assert json.loads(render_decision(record, {}, left_out=0))["is_wrong"] is is_wrong
 
 
 def test_of_the_rest_the_share_is_kept_and_nobody_is_asked_about_the_others() -> None:
