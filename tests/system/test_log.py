@@ -36,7 +36,7 @@ SECRET = "s3cr3t"  # noqa: S105  # of these tests alone
 """In every place where one may stand, each followed by the name of the place."""
 PASSWORD = f"{SECRET}-redis-password"
 ADMIN_TOKEN = f"{SECRET}-administration"
-PAGES = ("/health/", "/metrics/", "/admin/", "/circuit-breaker/status", "/admin/why?last=200")
+PAGES = ("/health/", "/metrics/", "/admin/", "/circuit-breaker/status", "/admin/why?last=200", "/admin/overview")
 
 server = redis_server("module")
 
@@ -63,7 +63,8 @@ def site(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
             for name, key in (
                 ("by-key", "header:X-API-Key"),
                 ("by-cookie", "header:Cookie"),
-                ("by-credential", "header:Authorization"),
+                ("by-authorization", "header:Authorization"),
+                ("by-credential", "header:X-Credential"),
             )
         },
     }
@@ -90,6 +91,7 @@ def fields_with_secrets(scheme: str = "Bearer") -> list[tuple[str, str]]:
         ("X-Forwarded-For", "192.0.2.7"),
         ("Proxy-Authorization", f"Basic {basic}"),
         ("Referer", f"https://a.test/?token={secret('referer')}"),
+        ("X-Credential", secret("credential")),
         ("X-Anything", secret("anything")),
     ]
 
