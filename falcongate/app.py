@@ -133,7 +133,7 @@ class Gateway(Context):
         own = WorkerMetrics()
         self.note_retired = own.retire
         shared, heartbeat = shared_state(self.settings, process, host, own.round_trips.note)
-        self._decide = decisions_of(self.settings, shared, Facts(routes, host=host))
+        self._decide = decisions_of(self.settings, shared, Facts(routes, host=host)) if heartbeat else None
         breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
         own.begin(self.settings, self._forwarder.targets, breakers)
 
@@ -205,7 +205,7 @@ class Gateway(Context):
             heartbeat=heartbeat,
             breakers=breakers,
             targets=self._forwarder.targets,
-            decisions=shared.decisions,
+            decisions=partial(shared.decisions, are_wrong=True),
         )
         return Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.cli_state import moment, with_state
 from falcongate.explain import aligned, shown
+from falcongate.state.decisions import last_decisions
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -43,7 +44,7 @@ def _count(text: str) -> int:
 def _why(arguments: Namespace) -> int:
     def run(state: SharedState, settings: GatewaySettings) -> int:
         if arguments.request_id is None:
-            return _list(state.decisions(arguments.last or _LAST), as_json=arguments.json)
+            return _list(last_decisions(state, arguments.last or _LAST), as_json=arguments.json)
         found = state.find_decisions(arguments.request_id)
         if not found:
             print(_nothing(arguments.request_id, settings), file=sys.stderr)

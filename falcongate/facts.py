@@ -7,7 +7,6 @@ told but its path and who it is; callers that are counted by a secret are named 
 from __future__ import annotations
 
 import os
-from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 16
 _MAX_TEXT: Final = 300
+# Of what is kept, so much is for requests in which nothing went wrong.
+_ORDINARY_SHARE: Final = 5
 
 
 def record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Record:
@@ -143,7 +144,12 @@ def decisions_of(
     kept = settings.decisions
     if not kept.keep:
         return None
-    send = partial(shared.keep_decisions, most=kept.keep)
+    ordinary = kept.keep // _ORDINARY_SHARE
+
+    def send(decisions: Sequence[tuple[str, str]], are_wrong: bool) -> None:  # noqa: FBT001  # by position
+        most = kept.keep - ordinary if are_wrong else ordinary
+        shared.keep_decisions(decisions, most=most, are_wrong=are_wrong)
+
     return Decisions(kept.ratio, facts_of=facts.of, send=send).take
 
 

@@ -48,6 +48,8 @@ const TRANSITIONS = {
   ],
 };
 
+const NOT_KEPT = 'Not known: without Redis, or with decisions.keep = 0, this gateway keeps no decisions.';
+
 const REFUSALS = {
   empty: 'Nothing was refused yet.',
   keyOf: ({ at_s: at, request_id: id }) => `${at} ${id}`,
@@ -78,11 +80,14 @@ export class Tables {
     placeOf('redis').append(this.#redis.shape, this.#redis.words);
   }
 
-  show({ hosts, limits, transitions, refusals, redis }) {
+  show({ gateway, hosts, limits, transitions, refusals, redis }) {
     this.#hosts.show(hosts);
     this.#limits.show([...limits].sort((one, other) => (other.refused ?? 0) - (one.refused ?? 0)));
     this.#transitions.show([...transitions].sort((one, other) => other.at_s - one.at_s));
-    this.#refusals.show([...refusals].sort((one, other) => other.at_s - one.at_s));
+    this.#refusals.show(
+      [...refusals].sort((one, other) => other.at_s - one.at_s),
+      gateway.is_keeping === false ? NOT_KEPT : REFUSALS.empty,
+    );
     const level = { connected: 'ok', unreachable: 'bad' }[redis.state] ?? 'none';
     this.#redis.shape.dataset.level = level;
     say(this.#redis.words, redisInWords(redis));
@@ -110,7 +115,8 @@ class Table {
     place.append(this.#empty, this.#scroller);
   }
 
-  show(items) {
+  show(items, empty = this.#plan.empty) {
+    say(this.#empty, empty);
     this.#empty.hidden = items.length > 0;
     this.#scroller.hidden = items.length === 0;
     showAll(this.#body, items, { keyOf: this.#plan.keyOf, make: () => this.#row() });

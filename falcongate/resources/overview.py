@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.resources.operators import Operators
-    from falcongate.resources.picture import Decided
+    from falcongate.state.decisions import Decision
     from falcongate.state.heartbeat import Heartbeat, Saying
     from falcongate.state.store import Breaker, SharedState
     from falcongate.upstream.targets import Targets
@@ -39,7 +39,6 @@ _FRESH_S: Final = 1.0
 _MAX_TOP: Final = 10
 _MAX_TRANSITIONS: Final = 20
 _MAX_REFUSALS: Final = 50
-_ASKED_DECISIONS: Final = 100
 
 
 class Picture(NamedTuple):
@@ -133,7 +132,7 @@ class Overview:
         heartbeat: Heartbeat | None,
         breakers: Breakers,
         targets: Mapping[str, Targets],
-        decisions: Callable[[int], Sequence[Decided]],
+        decisions: Callable[[int], Sequence[Decision]],
     ) -> None:
         self._settings = settings
         self._saying = saying
@@ -186,6 +185,8 @@ class Overview:
                 "host": self._host,
                 "config": self._saying.config,
                 "started_s": self._started_s,
+                "is_counting": self._settings.metrics.enabled,
+                "is_keeping": self._heartbeat is not None and self._settings.decisions.keep > 0,
             },
             "hosts": picture.shown_hosts(
                 self._heartbeat.hosts if self._heartbeat and not is_away else (), self._host, self._saying
@@ -236,7 +237,7 @@ class Overview:
         """The last refusals, or those known before while they cannot be asked for."""
         if not is_away:
             try:
-                decided = self._decisions(_ASKED_DECISIONS)
+                decided = self._decisions(_MAX_REFUSALS)
             except StoreAway:
                 return self._refusals
             self._refusals = picture.shown_refusals(decided, _MAX_REFUSALS)

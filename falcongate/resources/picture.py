@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.config.policies import OWN_POLICY
 from falcongate.state.heartbeat import Saying, parse_saying
@@ -13,25 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from falcongate.config.settings import GatewaySettings
+    from falcongate.state.decisions import Decision
     from falcongate.state.heartbeat import Host
     from falcongate.state.store import Breaker, Transition
     from falcongate.upstream.targets import Target
 
 _HEALTH: Final = {True: "reachable", False: "unreachable", None: "not asked yet"}
 _REFUSAL_KEYS: Final = ("method", "path", "service", "status", "problem", "refused_by", "duration_ms")
-
-
-class Decided(Protocol):
-    """Why a request was answered as it was: `text` is JSON that names it."""
-
-    @property
-    def at_s(self) -> float: ...  # noqa: D102
-
-    @property
-    def request_id(self) -> str: ...  # noqa: D102
-
-    @property
-    def text(self) -> str: ...  # noqa: D102
 
 
 def shown_breaker(breaker: Breaker | None) -> dict[str, Any] | None:
@@ -119,7 +107,7 @@ def shown_limits(
     return shown
 
 
-def shown_refusals(decided: Iterable[Decided], count: int) -> list[dict[str, Any]]:
+def shown_refusals(decided: Iterable[Decision], count: int) -> list[dict[str, Any]]:
     """Requests at which something went wrong, at most so many, in the order that they are given in."""
     shown: list[dict[str, Any]] = []
     for decision in decided:

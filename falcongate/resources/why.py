@@ -10,6 +10,7 @@ from falcongate.errors import StoreAway
 from falcongate.exchange import EXCHANGE
 from falcongate.outages import StateUnavailable
 from falcongate.refusals import MalformedRequest, NoSuchDecision
+from falcongate.state.decisions import last_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class Why:
             resp.media = {**_document(found[0]), "same_id": len(found)}
             return
         count = _count(asked.get("last", [str(_LAST)])[0])
-        found = _ask(lambda: self._log.decisions(count))
+        found = _ask(lambda: last_decisions(self._log, count))
         resp.media = {"decisions": [_document(decision) for decision in found]}
 
     on_head = on_get

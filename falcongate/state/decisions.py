@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _T = TypeVar("_T")
 
@@ -25,15 +25,29 @@ class Decision(NamedTuple):
     text: str
 
 
+def newest_first(decisions: Iterable[Decision]) -> list[Decision]:
+    """Those of both kinds in one order."""
+    return sorted(decisions, key=lambda decision: decision.at_s, reverse=True)
+
+
+def last_decisions(log: DecisionLog, count: int) -> Sequence[Decision]:
+    """The last of both kinds, at most `count`, the newest first."""
+    both = (*log.decisions(count, are_wrong=True), *log.decisions(count, are_wrong=False))
+    return newest_first(both)[:count]
+
+
 class DecisionLog(Protocol):
     """The part of the shared state that remembers decisions; see `SharedState`."""
 
-    def keep_decisions(self, decisions: Sequence[tuple[str, str]], *, most: int) -> None:
-        """Remember these, each a request id and a text, and of all no more than about the `most` last."""
+    def keep_decisions(self, decisions: Sequence[tuple[str, str]], *, most: int, are_wrong: bool) -> None:
+        """Remember these, each a request id and a text, and of all no more than about the `most` last.
+
+        What went wrong is kept apart from what was in order, so that neither pushes the other out.
+        """
         ...
 
-    def decisions(self, count: int) -> Sequence[Decision]:
-        """The last decisions, at most `count`, the newest first."""
+    def decisions(self, count: int, *, are_wrong: bool) -> Sequence[Decision]:
+        """The last on requests that went wrong, or on others, at most `count`, the newest first."""
         ...
 
     def find_decisions(self, request_id: str) -> Sequence[Decision]:
@@ -50,30 +64,32 @@ class MemoryDecisions:
     _clock: Callable[[], int]
 
     def __init__(self) -> None:
-        self._kept: deque[Decision] = deque()
-        self._last_ms = 0
+        self._kept: dict[bool, deque[Decision]] = {True: deque(), False: deque()}
+        self._last_ms = {True: 0, False: 0}
 
-    def keep_decisions(self, decisions: Sequence[tuple[str, str]], *, most: int) -> None:
+    def keep_decisions(self, decisions: Sequence[tuple[str, str]], *, most: int, are_wrong: bool) -> None:
         """As `DecisionLog` says."""
 
         def keep() -> None:
-            self._forget()
-            self._last_ms = self._clock()
-            self._kept.extendleft(Decision(self._last_ms / 1000, *decision) for decision in decisions)
-            while len(self._kept) > most:
-                self._kept.pop()
+            self._forget(are_wrong=are_wrong)
+            now_ms = self._last_ms[are_wrong] = self._clock()
+            kept = self._kept[are_wrong]
+            kept.extendleft(Decision(now_ms / 1000, *decision) for decision in decisions)
+            while len(kept) > most:
+                kept.pop()
 
         self._ask(keep)
 
-    def decisions(self, count: int) -> Sequence[Decision]:
+    def decisions(self, count: int, *, are_wrong: bool) -> Sequence[Decision]:
         """As `DecisionLog` says."""
-        return self._ask(lambda: self._forget()[:count])
+        return self._ask(lambda: self._forget(are_wrong=are_wrong)[:count])
 
     def find_decisions(self, request_id: str) -> Sequence[Decision]:
         """As `DecisionLog` says."""
 
         def find() -> Sequence[Decision]:
-            return [decision for decision in self._forget() if decision.request_id == request_id]
+            kept = (*self._forget(are_wrong=True), *self._forget(are_wrong=False))
+            return newest_first([decision for decision in kept if decision.request_id == request_id])
 
         return self._ask(find)[:MAX_OF_ONE]
 
@@ -81,8 +97,8 @@ class MemoryDecisions:
         """What the store makes of a question: it may be told to fail."""
         raise NotImplementedError
 
-    def _forget(self) -> tuple[Decision, ...]:
+    def _forget(self, *, are_wrong: bool) -> tuple[Decision, ...]:
         """What is left of them, the newest first."""
-        if self._clock() >= self._last_ms + LIFE_S * 1000:
-            self._kept.clear()
-        return tuple(self._kept)
+        if self._clock() >= self._last_ms[are_wrong] + LIFE_S * 1000:
+            self._kept[are_wrong].clear()
+        return tuple(self._kept[are_wrong])

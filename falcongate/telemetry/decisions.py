@@ -31,14 +31,16 @@ _MAX_PENDING: Final = 500
 _MAX_BATCH_LENGTH: Final = 65_536
 _MAX_LENGTH: Final = 8_192
 _MAX_TEXT: Final = 300
+# Of all kinds of what is kept, that of requests in which nothing went wrong.
+_ORDINARY: Final = ("", "")
 
 
 class Decisions(Generic[_T]):
     """Keeps decisions on requests: of those answered in order the share `ratio`, all others.
 
     `facts_of` tells what is known of what has ended beside its Record, as values that JSON knows; it is
-    asked for the chosen ones only. `send` takes request ids with texts; it may wait, in a greenlet of its
-    own, and raises StoreAway. `draw` is a number from 0 to 1.
+    asked for the chosen ones only. `send` takes request ids with texts, and whether these went wrong; it
+    may wait, in a greenlet of its own, and raises StoreAway. `draw` is a number from 0 to 1.
     """
 
     __slots__ = ("_alike", "_all", "_draw", "_facts_of", "_is_sending", "_now", "_pending", "_ratio", "_send")
@@ -48,7 +50,7 @@ class Decisions(Generic[_T]):
         ratio: float,
         *,
         facts_of: Callable[[_T], Mapping[str, Any]],
-        send: Callable[[Sequence[tuple[str, str]]], None],
+        send: Callable[[Sequence[tuple[str, str]], bool], None],
         draw: Callable[[], float] = random.random,
         now: Callable[[], float] = monotonic,
     ) -> None:
@@ -59,7 +61,7 @@ class Decisions(Generic[_T]):
         self._now = now
         self._all = _Allowance(*_ALL, now())
         self._alike: dict[tuple[str, str], _Allowance] = {}
-        self._pending: list[tuple[str, str]] = []
+        self._pending: list[tuple[bool, str, str]] = []
         self._is_sending = False
 
     def take(self, ended: Sequence[_T], records: Sequence[Record]) -> None:
@@ -71,7 +73,7 @@ class Decisions(Generic[_T]):
                 kind = (record.service, record.problem or str(record.status))
                 left_out += not self._keep(one, record, kind, now=now)
             elif draw() < ratio:
-                left_out += not self._keep(one, record, ("", ""), now=now)
+                left_out += not self._keep(one, record, _ORDINARY, now=now)
         if left_out:
             DECISIONS_DROPPED.labels("too_many").inc(left_out)
         if self._pending and not self._is_sending:
@@ -90,31 +92,34 @@ class Decisions(Generic[_T]):
             return False
         alike.room -= 1
         self._all.room -= 1
+        is_wrong = kind != _ORDINARY
         text = render_decision(record, self._facts_of(one), left_out=alike.left_out)
         alike.left_out = 0
-        self._pending.append((record.request_id, text))
+        self._pending.append((is_wrong, record.request_id, text))
         return True
 
     def _send_all(self) -> None:
         try:
             while self._pending:
-                batch = self._next_batch()
+                are_wrong, batch = self._next_batch()
                 try:
-                    self._send(batch)
+                    self._send(batch, are_wrong)
                 except StoreAway:
                     DECISIONS_DROPPED.labels("state_away").inc(len(batch))
         finally:
             self._is_sending = False
 
-    def _next_batch(self) -> list[tuple[str, str]]:
+    def _next_batch(self) -> tuple[bool, list[tuple[str, str]]]:
+        """The first of those that wait, as far as they are of one kind."""
+        are_wrong = self._pending[0][0]
         length = count = 0
-        for _, text in self._pending:
+        for is_wrong, _, text in self._pending:
             length += len(text)
-            if count and length > _MAX_BATCH_LENGTH:
+            if is_wrong != are_wrong or (count and length > _MAX_BATCH_LENGTH):
                 break
             count += 1
         batch, self._pending = self._pending[:count], self._pending[count:]
-        return batch
+        return are_wrong, [(request_id, text) for _, request_id, text in batch]
 
 
 class _Allowance:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from falcongate.state import redis_decisions
-from falcongate.state.decisions import LIFE_S, MAX_OF_ONE, Decision
+from falcongate.state.decisions import LIFE_S, MAX_OF_ONE, Decision, last_decisions
 from falcongate.state.memory_store import Fault, MemoryState, StoreAway
 from tests.contract import stores
 from tests.contract.layout import keys, lifetime_s
@@ -19,7 +19,7 @@ MANY = 10_000
 
 def keep(opened: Opened, *request_ids: str, text: str = "{}") -> None:
     """One batch of decisions on these."""
-    opened.state.keep_decisions([(request_id, text) for request_id in request_ids], most=MANY)
+    opened.state.keep_decisions([(request_id, text) for request_id in request_ids], most=MANY, are_wrong=True)
 
 
 def ids(decisions: object) -> list[str]:
@@ -29,17 +29,17 @@ def ids(decisions: object) -> list[str]:
 
 
 def test_decisions_are_told_the_newest_first(opened: Opened) -> None:
-    assert list(opened.state.decisions(10)) == []
+    assert list(opened.state.decisions(10, are_wrong=True)) == []
     keep(opened, "a", "b", text='{"a": "über"}')
     opened.clock.move(1.5)
     keep(opened, "c")
 
-    assert list(opened.state.decisions(10)) == [
+    assert list(opened.state.decisions(10, are_wrong=True)) == [
         Decision(START_MS / 1000 + 1.5, "c", "{}"),
         Decision(START_MS / 1000, "b", '{"a": "über"}'),
         Decision(START_MS / 1000, "a", '{"a": "über"}'),
     ]
-    assert ids(opened.state.decisions(2)) == ["c", "b"]
+    assert ids(opened.state.decisions(2, are_wrong=True)) == ["c", "b"]
 
 
 def test_a_request_is_found_by_its_id_and_so_are_others_that_have_the_same(opened: Opened) -> None:
@@ -64,25 +64,45 @@ def test_all_are_looked_through_and_read_however_many_are_kept(
     for count in range(1, 10):
         keep(opened, str(count))
         everything = [str(number) for number in range(count, 0, -1)]
-        assert ids(opened.state.decisions(100)) == everything
-        assert ids(opened.state.decisions(6)) == everything[:6]
+        assert ids(opened.state.decisions(100, are_wrong=True)) == everything
+        assert ids(opened.state.decisions(6, are_wrong=True)) == everything[:6]
         for number in everything:
             assert ids(opened.state.find_decisions(number)) == [number]
 
 
 def test_only_the_last_are_kept(opened: Opened) -> None:
     for number in range(60):
-        opened.state.keep_decisions([(f"{number}-{each}", "x" * 2_000) for each in range(10)], most=100)
+        opened.state.keep_decisions(
+            [(f"{number}-{each}", "x" * 2_000) for each in range(10)], most=100, are_wrong=True
+        )
 
-    kept = ids(opened.state.decisions(1_000))
+    kept = ids(opened.state.decisions(1_000, are_wrong=True))
     # Redis drops whole nodes of a stream.
     assert 100 <= len(kept) <= 200
     assert kept[0] == "59-9"
 
 
+def test_what_was_in_order_pushes_nothing_out_that_went_wrong(opened: Opened) -> None:
+    keep(opened, "wrong")
+    for number in range(40):
+        opened.clock.move(1)
+        opened.state.keep_decisions(
+            [(f"{number}-{each}", "x" * 2_000) for each in range(10)], most=20, are_wrong=False
+        )
+    assert ids(opened.state.decisions(50, are_wrong=True)) == ["wrong"]
+    ordinary = ids(opened.state.decisions(500, are_wrong=False))
+    assert ordinary[0] == "39-9"
+    assert len(ordinary) < 150
+    assert ids(opened.state.find_decisions("39-9")) == ["39-9"]
+    assert ids(opened.state.find_decisions("wrong")) == ["wrong"]
+    assert ids(last_decisions(opened.state, 3)) == ["39-9", "39-8", "39-7"]
+    keep(opened, "39-9")
+    assert ids(opened.state.find_decisions("39-9")) == ["39-9", "39-9"]
+
+
 def test_an_empty_batch_is_nothing(opened: Opened) -> None:
-    opened.state.keep_decisions([], most=MANY)
-    assert list(opened.state.decisions(10)) == []
+    opened.state.keep_decisions([], most=MANY, are_wrong=True)
+    assert list(opened.state.decisions(10, are_wrong=True)) == []
 
 
 def test_they_end_a_day_after_the_last() -> None:
@@ -92,9 +112,9 @@ def test_they_end_a_day_after_the_last() -> None:
             opened.clock.move(LIFE_S - 1)
             keep(opened, "b")
             opened.clock.move(LIFE_S - 1)
-            assert ids(opened.state.decisions(10)) == ["b", "a"]
+            assert ids(opened.state.decisions(10, are_wrong=True)) == ["b", "a"]
             opened.clock.move(2)
-            assert list(opened.state.decisions(10)) == []
+            assert list(opened.state.decisions(10, are_wrong=True)) == []
             assert list(opened.state.find_decisions("a")) == []
 
 
@@ -123,8 +143,8 @@ def test_they_are_one_stream_that_ends(in_redis: Opened) -> None:
 def test_a_store_that_fails_says_so(fault: Fault) -> None:
     state = MemoryState(fault=fault, budget_s=0.001)
     for question in (
-        lambda: state.keep_decisions([("a", "{}")], most=MANY),
-        lambda: state.decisions(1),
+        lambda: state.keep_decisions([("a", "{}")], most=MANY, are_wrong=True),
+        lambda: state.decisions(1, are_wrong=True),
         lambda: state.find_decisions("a"),
     ):
         with pytest.raises(StoreAway):

@@ -280,10 +280,10 @@ def test_the_page_about_it_names_every_key_and_every_field(opened: Opened) -> No
     opened.state.note_change(Change("", "", "", ""))
     opened.state.revoke("jti:8b1f", for_s=60, by="jane", why="")
     opened.state.note_keys("http://auth/jwks", "{}", for_s=60)
-    opened.state.keep_decisions([("an-id", "{}")], most=10)
+    for are_wrong in (True, False):
+        opened.state.keep_decisions([("an-id", "{}")], most=10, are_wrong=are_wrong)
     opened.state.add_traffic({"hr": [1, 0, 1]}, limits={"api": [0, 1, 1]}, callers={"api": {"a": 1}})
-    page = (DOCS / "redis.md").read_text("utf-8")
-    channels = {TRANSITIONS, API_KEY_CHANGES, REVOCATIONS}
+    page, channels = (DOCS / "redis.md").read_text("utf-8"), {TRANSITIONS, API_KEY_CHANGES, REVOCATIONS}
     kinds = {re.sub(r"\{.*?\}", "{}", key) for key in keys(opened)} | channels
     documented = {
         re.sub(r"\{.*?\}", "{}", key)

@@ -36,7 +36,14 @@ SECRET = "s3cr3t"  # noqa: S105  # of these tests alone
 """In every place where one may stand, each followed by the name of the place."""
 PASSWORD = f"{SECRET}-redis-password"
 ADMIN_TOKEN = f"{SECRET}-administration"
-PAGES = ("/health/", "/metrics/", "/admin/", "/circuit-breaker/status", "/admin/why?last=200", "/admin/overview")
+PAGES = (
+    "/health/",
+    "/metrics/",
+    "/admin/",
+    "/circuit-breaker/status",
+    "/admin/why?last=200",
+    "/admin/overview",
+)
 
 server = redis_server("module")
 

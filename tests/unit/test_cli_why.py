@@ -48,7 +48,7 @@ def keep(state: MemoryState, request_id: str = ID, **changes: Any) -> None:  # n
     """Keep a decision that has all members, but for these changes."""
     facts = Facts(RouteTable(GatewaySettings()), host="gw-1").of(make_exchange())
     told = json.loads(render_decision(USUAL._replace(request_id=request_id), facts, left_out=0))
-    state.keep_decisions([(request_id, json.dumps({**told, **changes}))], most=100)
+    state.keep_decisions([(request_id, json.dumps({**told, **changes}))], most=100, are_wrong=True)
 
 
 def why(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
@@ -122,7 +122,7 @@ def test_a_decision_that_was_cut_is_told_as_far_as_it_goes(
     state: MemoryState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = render_decision(USUAL, {"attempts": ["x" * 9_000]}, left_out=0)
-    state.keep_decisions([(ID, text)], most=10)
+    state.keep_decisions([(ID, text)], most=10, are_wrong=True)
     assert row(why(capsys, ID), "cut") == "there was more to say than is kept"
 
 
@@ -167,7 +167,7 @@ def test_without_an_id_the_last_are_listed(state: MemoryState, capsys: pytest.Ca
 def test_an_id_that_nobody_knows_says_what_it_may_be(
     state: MemoryState, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert list(state.decisions(1)) == []
+    assert list(state.decisions(1, are_wrong=True)) == []
     assert main(["why", f"nobody{EVIL}"]) == 1
     err = capsys.readouterr().err
     assert "nothing is known of a request nobody" in err

@@ -188,7 +188,7 @@ def test_decisions_are_kept_where_they_are_to_be() -> None:
     exchange = routed("/api/hr/x")
     exchange.problem, exchange.detail, exchange.status = "saturated", "Too many.", 503
     take([exchange], [record_of(exchange, 0, slow_s=1)])
-    until(lambda: state.decisions(1))
+    until(lambda: state.decisions(1, are_wrong=True))
     (kept,) = state.find_decisions(REQUEST_ID)
     told = json.loads(kept.text)
     assert (told["problem"], told["detail"], told["host"]) == ("saturated", "Too many.", "gw-1")

@@ -24,6 +24,7 @@ def test_the_document_is_as_it_is_promised(world: World) -> None:
     assert told["you"] == {"name": "jane", "may_change": True}
     assert told["gateway"] | {"started_s": 0} == {
         "version": "0.1.0", "host": "gw-1", "config": "3fa9c2d1", "started_s": 0,
+        "is_counting": True, "is_keeping": True,
     }  # fmt: skip
     assert 0 < told["gateway"]["started_s"] <= told["at_s"]
     assert told["redis"].keys() == {"state", "is_embedded", "latency_ms"}
@@ -133,7 +134,7 @@ def test_refusals_are_told_and_nothing_else_that_was_decided(world: World) -> No
     shown = world.told()["refusals"]
 
     assert shown[0] == {"at_s": 8.0, "request_id": "r0", **refused}
-    assert [refusal["request_id"] for refusal in shown] == [f"r{number}" for number in range(50)]
+    assert [refusal["request_id"] for refusal in shown] == [f"r{number}" for number in range(47)]
 
 
 def test_twenty_who_watch_ask_once(world: World) -> None:

@@ -32,7 +32,9 @@ class Door:
 
     def keep(self, *request_ids: str) -> None:
         """Keep a decision on each."""
-        self.state.keep_decisions([(each, json.dumps({"request_id": each})) for each in request_ids], most=99)
+        self.state.keep_decisions(
+            [(each, json.dumps({"request_id": each})) for each in request_ids], most=99, are_wrong=True
+        )
 
     def get(self, target: str, *, peer: str = "127.0.0.1") -> falcon.testing.Result:
         """What is answered to whoever comes from `peer`."""

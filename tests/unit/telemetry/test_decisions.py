@@ -46,6 +46,7 @@ class World:
         self.drawn = 0.5
         self.asked = 0
         self.batches: list[list[tuple[str, str]]] = []
+        self.wrong: list[bool] = []
         self.is_away = False
         self.may_answer = Event()
         self.may_answer.set()
@@ -61,11 +62,12 @@ class World:
         self.asked += 1
         return {"of": str(ended)}
 
-    def _send(self, batch: Sequence[tuple[str, str]]) -> None:
+    def _send(self, batch: Sequence[tuple[str, str]], are_wrong: bool) -> None:  # noqa: FBT001  # as it is
         self.may_answer.wait()
         if self.is_away:
             raise StoreAway("it is away")
         self.batches.append(list(batch))
+        self.wrong.append(are_wrong)
 
     def take(self, *records: Record) -> None:
         """These have ended."""
@@ -182,6 +184,15 @@ def test_a_store_that_stalls_makes_nobody_wait_and_memory_has_a_bound() -> None:
     world.may_answer.set()
     until(lambda: len(world.kept) == 1_000 - left_out)
     assert sum(told["left_out"] for told in world.kept) <= left_out
+
+
+def test_what_went_wrong_is_told_apart_from_the_rest() -> None:
+    world = World(ratio=1.0)
+    good, bad = USUAL, USUAL._replace(status=502, answered_by="gateway", problem="service-timeout")
+    world.take(good, good, bad, good)
+    until(lambda: len(world.batches) == 3)
+    assert world.wrong == [False, True, False]
+    assert [len(batch) for batch in world.batches] == [2, 1, 1]
 
 
 def test_what_is_sent_at_once_is_not_long() -> None:
