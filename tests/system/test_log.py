@@ -192,7 +192,7 @@ def test_no_secret_is_told_anywhere(site: Site, visit: Visit, server: RedisServe
     with server.client(password=PASSWORD) as client:
 
         def kept() -> str:
-            return json.dumps(client.xrange("falcongate:1:decisions"))
+            return json.dumps([client.xrange(f"falcongate:1:decisions{kind}") for kind in ("", ":ordinary")])
 
         until(lambda: all(str(request_id) in kept() for request_id in ids), "all decisions are kept")
         told = {"decisions": kept(), "keys": json.dumps(client.keys())}
