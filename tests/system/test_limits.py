@@ -109,7 +109,7 @@ def test_a_network_of_one_ipv6_caller_is_one_caller_and_nobody_chooses_its_addre
 def test_what_the_gateway_could_not_deliver_is_given_back(server: RedisServer, tmp_path: Path) -> None:
     with refusing_port() as port:
         gone = {"gone": {"url": f"http://127.0.0.1:{port}"}}
-        plan = plan_on(server.url, limits={"api": {"rate": "2/m"}}, services=gone)
+        plan = plan_on(server.url, limits={"api": {"rate": "2/m"}}, services=gone, breaker={"enabled": False})
         with hosts(tmp_path, plan) as (site,):
             assert [ask(site, "/api/gone/x").status for _ in range(6)] == [502] * 6
 
