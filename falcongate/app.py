@@ -175,7 +175,7 @@ class Gateway(Context):
         )
         live = self._live(process, shared, heartbeat, admin=admin, handshakes=handshakes, breakers=breakers)
         cluster = ClusterMetrics(shared, breakers, heartbeat)
-        admin.add(app, shared, breakers, live=live, cluster=cluster)
+        admin.add(app, shared, breakers, live=live, cluster=cluster, is_keeping=self._decide is not None)
         app.add_route("/health", self._health(heartbeat, breakers, admin.operators))
         app.add_route("/health/live", Alive())
         app.add_route("/health/ready", Alive())
@@ -206,6 +206,7 @@ class Gateway(Context):
             breakers=breakers,
             targets=self._forwarder.targets,
             decisions=partial(shared.decisions, are_wrong=True),
+            is_keeping=self._decide is not None,
         )
         return Live(admin.operators, handshakes, overview, tunnels=self.tunnels)
 

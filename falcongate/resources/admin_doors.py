@@ -73,8 +73,12 @@ class AdminDoors:
         *,
         live: Live,
         cluster: ClusterMetrics,
+        is_keeping: bool,
     ) -> None:
-        """Put them into the application; `live` is the one that is a WebSocket."""
+        """Put them into the application; `live` is the one that is a WebSocket.
+
+        `is_keeping` says whether there are decisions to be told of.
+        """
 
         def add(path: str, resource: object) -> None:
             app.add_route(path, resource, answers=For.OPERATORS)
@@ -92,7 +96,7 @@ class AdminDoors:
         page, page_files = read_page()
         add("/admin", AdminPage(page, self.operators, sessions=self._sessions, has_metrics=self._has_metrics))
         add("/admin/page/{name}", PageFiles(page_files))
-        why = Why(state, self.operators)
+        why = Why(state, self.operators, is_keeping=is_keeping)
         add("/admin/why", why)
         add("/admin/why/{request_id:path}", why)
         if self._sessions is not None:

@@ -133,6 +133,7 @@ class Overview:
         breakers: Breakers,
         targets: Mapping[str, Targets],
         decisions: Callable[[int], Sequence[Decision]],
+        is_keeping: bool,
     ) -> None:
         self._settings = settings
         self._saying = saying
@@ -143,6 +144,7 @@ class Overview:
         self._breakers = breakers
         self._targets = targets
         self._decisions = decisions
+        self._is_keeping = is_keeping
         self._started_s = _now_s()
         self._of_all = Counted(shared, settings)
         self._of_this = Counted(own, settings)
@@ -186,7 +188,7 @@ class Overview:
                 "config": self._saying.config,
                 "started_s": self._started_s,
                 "is_counting": self._settings.metrics.enabled,
-                "is_keeping": self._heartbeat is not None and self._settings.decisions.keep > 0,
+                "is_keeping": self._is_keeping,
             },
             "hosts": picture.shown_hosts(
                 self._heartbeat.hosts if self._heartbeat and not is_away else (), self._host, self._saying

@@ -117,7 +117,7 @@ def shown_refusals(decided: Iterable[Decision], count: int) -> list[dict[str, An
             said = json.loads(decision.text)
         except ValueError:
             continue
-        if isinstance(said, dict) and said.get("is_wrong") is True:
+        if isinstance(said, dict):
             told = {key: said.get(key) for key in _REFUSAL_KEYS}
             shown.append({"at_s": decision.at_s, "request_id": decision.request_id, **told})
     return shown

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LAST: Final = 50
 _MOST: Final = 200
+_NOT_KEPT: Final = "No decisions are kept here: decisions.keep is 0, or there is no Redis to keep them in."
 
 
 class Why:
@@ -30,14 +31,17 @@ class Why:
     An id with signs that a path cannot have may come as `/admin/why?request_id=...`.
     """
 
-    def __init__(self, log: DecisionLog, operators: Operators) -> None:
+    def __init__(self, log: DecisionLog, operators: Operators, *, is_keeping: bool) -> None:
         self._log = log
         self._operators = operators
+        self._is_keeping = is_keeping
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, request_id: str = "") -> None:
         """The decisions. Waits for the shared state."""
         exchange = req.env[EXCHANGE]
         self._operators.identify_reader(exchange)
+        if not self._is_keeping:
+            raise NoSuchDecision(_NOT_KEPT)
         resp.cache_control = ("no-store",)
         asked = parse_qs(exchange.target.partition(b"?")[2].decode("latin-1"))
         request_id = request_id or asked.get("request_id", [""])[0]

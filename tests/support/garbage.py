@@ -20,7 +20,9 @@ from falcongate.app import Gateway
 from falcongate.config.environment import parse_process
 from falcongate.config.settings import GatewaySettings
 from falcongate.server.connection import Connection
+from falcongate.telemetry.metrics import REQUESTS
 from falcongate.wire.tls_channel import channel_for
+from tests.support.turns import until
 
 _BASE_ENVIRON: Final = {
     "wsgi.url_scheme": "http",
@@ -83,13 +85,23 @@ def _ask(app: Gateway, request: bytes) -> None:
     serving.join()
 
 
+def _ask_and_tell(app: Gateway, request: bytes) -> None:
+    """Ask, and wait until what is told of it, a moment later, has been told to all."""
+    told = _told()
+    _ask(app, request)
+    until(lambda: _told() > told)
+
+
+def _told() -> float:
+    """How many requests have been counted."""
+    return sum(sample.value for metric in REQUESTS.collect() for sample in metric.samples)
+
+
 def _left_by(app: Gateway, request: bytes) -> list[Any]:
-    _ask(app, request)  # fills what is kept for reuse
-    gevent.sleep(0.3)  # what is told of a request is told a moment later
+    _ask_and_tell(app, request)  # fills what is kept for reuse
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)
-    _ask(app, request)
-    gevent.sleep(0.3)
+    _ask_and_tell(app, request)
     gc.collect()
     gc.set_debug(0)
     left = [type(thing).__name__ for thing in gc.garbage]

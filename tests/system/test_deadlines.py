@@ -117,12 +117,12 @@ def test_a_pause_within_the_answer(world: Visit) -> None:
 def test_a_service_that_takes_no_byte_of_the_upload(world: Visit) -> None:
     def handler(conversation: Conversation) -> None:
         conversation.read_head()
-        conversation.stall(within_s=8)
+        conversation.stall(within_s=20)
 
     service = world.service(handler)
     caller = world.caller()
     caller.send(request_bytes("POST", service.path("/patient"), [("Content-Length", str(1 << 30))]))
-    with takes(IDLE_S, late_s=3):
+    with takes(IDLE_S, late_s=10):
         with contextlib.suppress(ConnectionError):
             caller.push(BLOCK, pause_s=IDLE_S, limit=64 << 20)
         assert caller.answer().status == 504

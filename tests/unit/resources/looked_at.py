@@ -83,6 +83,7 @@ class World:
             breakers=self.breakers,
             targets=self.targets,
             decisions=self.last_decided,
+            is_keeping=True,
         )
 
     def last_decided(self, count: int) -> Sequence[Decision]:

@@ -117,24 +117,23 @@ def test_transitions_of_all_breakers_are_told_the_newest_first_and_no_more_than_
     }  # fmt: skip
 
 
-def test_refusals_are_told_and_nothing_else_that_was_decided(world: World) -> None:
+def test_refusals_are_told_and_what_is_none_is_not(world: World) -> None:
     refused = {
         "method": "GET", "path": "/api/hr/x", "service": "hr", "status": 429, "problem": "limit-reached",
         "refused_by": ["api"], "duration_ms": 1.2,
     }  # fmt: skip
-    good = json.dumps(refused | {"status": 200, "problem": "", "is_wrong": False})
-    told = json.dumps(refused | {"novelty": True, "is_wrong": True})
+    told = json.dumps(refused | {"novelty": True})
     failed = refused | {"status": 502, "problem": ""}
-    world.decided = [Decision(9.0, "x", json.dumps(failed | {"is_wrong": True}))]
+    world.decided = [Decision(9.0, "x", json.dumps(failed))]
     assert world.told()["refusals"] == [{"at_s": 9.0, "request_id": "x", **failed}]
     world.decided = [
-        *[Decision(9.0, "x", text) for text in ("no JSON", "[]", good)],
+        *[Decision(9.0, "x", text) for text in ("no JSON", "[]")],
         *[Decision(8.0, f"r{number}", told) for number in range(60)],
     ]
     shown = world.told()["refusals"]
 
     assert shown[0] == {"at_s": 8.0, "request_id": "r0", **refused}
-    assert [refusal["request_id"] for refusal in shown] == [f"r{number}" for number in range(47)]
+    assert [refusal["request_id"] for refusal in shown] == [f"r{number}" for number in range(48)]
 
 
 def test_twenty_who_watch_ask_once(world: World) -> None:

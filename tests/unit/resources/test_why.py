@@ -20,12 +20,12 @@ from tests.unit.resources.policies import operators
 class Door:
     """The door, and the state behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_keeping: bool = True) -> None:
         self.state = MemoryState(budget_s=0.001)
         app: falcon.App[Any, Any] = falcon.App()
         add_error_handlers(app)
         policy, _ = operators()
-        why = Why(self.state, policy)
+        why = Why(self.state, policy, is_keeping=is_keeping)
         app.add_route("/admin/why", why)
         app.add_route("/admin/why/{request_id:path}", why)
         self._client = falcon.testing.TestClient(app)
@@ -48,6 +48,14 @@ class Door:
 @pytest.fixture
 def door() -> Door:
     return Door()
+
+
+@pytest.mark.parametrize("path", ["/admin/why", "/admin/why/a", "/admin/why?last=2"])
+def test_where_nothing_is_kept_that_is_said_and_nobody_is_told_to_try_again(path: str) -> None:
+    answer = Door(is_keeping=False).get(path)
+    assert answer.status_code == 404
+    assert "decisions.keep" in answer.json["detail"]
+    assert "retry-after" not in answer.headers
 
 
 def test_a_request_is_told_of_by_its_id(door: Door) -> None:
