@@ -9,6 +9,7 @@ with the folder.
     cli_keys    those that make API keys and end them
     cli_tokens  those that revoke tokens
     cli_audit   the one that tells what was changed by whom
+    cli_reload  the one that has a running gateway take up its configuration anew
     cli_why     the one that tells why a request was answered as it was
     cli_state   what commands on the shared state have in common
     explain     what would become of a request, told rule by rule

@@ -33,7 +33,7 @@ from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
 from falcongate.resources.admin_doors import AdminDoors
 from falcongate.resources.doors import Doors, For
-from falcongate.resources.health import Alive, Health
+from falcongate.resources.health import Alive, Health, Ready
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
 from falcongate.resources.operators import AuditNote
@@ -98,8 +98,8 @@ class _Response(falcon.Response):
 class Gateway(Context):
     """The WSGI application of one configuration, made in each worker.
 
-    `server_settings` is what the worker needs to know before the first request, `note_retired` is for it to
-    call when it retires.
+    `server_settings` is what the worker needs to know before the first request, `note_retired` and
+    `note_leaving` are for it to call when it retires and when it is told to stop.
     """
 
     def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
@@ -178,7 +178,8 @@ class Gateway(Context):
         admin.add(app, shared, breakers, live=live, cluster=cluster, is_keeping=self._decide is not None)
         app.add_route("/health", self._health(heartbeat, breakers, admin.operators))
         app.add_route("/health/live", Alive())
-        app.add_route("/health/ready", Alive())
+        app.add_route("/health/ready", ready := Ready())
+        self.note_leaving = ready.leave
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
         app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)

@@ -18,6 +18,7 @@ from falcongate import __version__, demo
 from falcongate.cli_audit import add_audit_command
 from falcongate.cli_breaker import add_breaker_command
 from falcongate.cli_keys import add_keys_command
+from falcongate.cli_reload import add_reload_command
 from falcongate.cli_tokens import add_tokens_command
 from falcongate.cli_why import add_why_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
@@ -74,6 +75,7 @@ def _parser() -> ArgumentParser:
     explain = command("explain", _explain, "Tell what would happen to a request.", with_config)
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
+    add_reload_command(command)
     add_breaker_command(command, with_config)
     add_keys_command(command, with_config)
     add_audit_command(command, with_config)

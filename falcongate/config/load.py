@@ -6,6 +6,7 @@ The only reader of the environment. Nothing is started, changed or connected to 
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from falcongate.config.document import Document
@@ -31,6 +32,24 @@ def load(environ: Mapping[str, str] | None = None, path: str | None = None) -> G
     if problems:
         raise ConfigError(tuple(problems))
     return settings
+
+
+def adopt(settings: GatewaySettings) -> None:
+    """Let this process, and those forked from it, run these.
+
+    A worker that is started later than others must not take an edit of the file that nobody has looked at.
+    """
+    _adopted()[:] = [settings]
+
+
+def load_adopted() -> GatewaySettings:
+    """What this process is to run: what was adopted, else what `load` finds. Raises ConfigError."""
+    return _adopted()[0] if _adopted() else load()
+
+
+@cache
+def _adopted() -> list[GatewaySettings]:
+    return []
 
 
 def load_process(environ: Mapping[str, str] | None = None) -> ProcessSettings:

@@ -69,7 +69,12 @@ class ServerSettings(Settings):
     """Most open connections of one worker; further callers wait in the kernel's queue."""
 
     graceful_timeout_s: Seconds = 25
-    """Seconds that requests in flight get to finish when a worker is told to stop."""
+    """Seconds from the word to stop to the end: listening for `drain_listen_s`, then requests in flight
+    finish. Below what the platform gives before it kills, which often is 30."""
+
+    drain_listen_s: Annotated[float, Field(ge=0, le=3_600), NotBoolean] = 2
+    """Seconds that a gateway which was told to stop goes on taking callers, while `/health/ready/` says 503,
+    so that traffic can be led elsewhere. A part of `graceful_timeout_s`, at most half of it."""
 
     retirement_s: Seconds = 86_400
     """Seconds that a worker which a reload has replaced keeps the connections that it has, WebSockets
@@ -88,6 +93,15 @@ class ServerSettings(Settings):
     def _one_way_to_trust(self) -> ServerSettings:
         if self.trusted_proxies and self.trusted_hops:
             raise ValueError("set trusted_proxies or trusted_hops, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _time_to_finish(self) -> ServerSettings:
+        is_said = "drain_listen_s" in self.model_fields_set
+        if is_said and self.drain_listen_s > self.graceful_timeout_s / 2:
+            raise ValueError(
+                "drain_listen_s must be at most half of graceful_timeout_s, of which it is a part"
+            )
         return self
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
 from falcongate import __version__
 from falcongate.exchange import EXCHANGE
+from falcongate.state.heartbeat import parse_saying
 
 if TYPE_CHECKING:
     from falcongate.admission.breaker import Breakers
     from falcongate.resources.operators import Operators
-    from falcongate.state.heartbeat import Heartbeat
+    from falcongate.state.heartbeat import Heartbeat, Host
     from falcongate.upstream.targets import Targets
 
 _NOT_SHARED: Final = "not shared: each worker keeps its own state"
@@ -60,7 +61,7 @@ class Health:
             "timestamp": datetime.now(UTC).isoformat(),
             "shared_state": self._shared_state,
             "dependencies": {"redis": redis, **services},
-            "hosts": [host.name for host in self._heartbeat.hosts] if self._heartbeat else [],
+            "hosts": [_told_of(host) for host in self._heartbeat.hosts] if self._heartbeat else [],
             "circuit_breaker": {name: breaker.state for name, breaker in self._breakers.known().items()},
         }
 
@@ -68,10 +69,7 @@ class Health:
 
 
 class Alive:
-    """`GET /health/live` and `/health/ready`: this process takes requests.
-
-    A worker that drains has closed its listening socket, so being asked at all is the answer.
-    """
+    """`GET /health/live`: this process takes requests. One that does not is not asked."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200 and one word."""
@@ -81,6 +79,34 @@ class Alive:
         resp.cache_control = ("no-store",)
 
     on_head = on_get
+
+
+class Ready:
+    """`GET /health/ready`: whether traffic should be led here."""
+
+    def __init__(self) -> None:
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """Say from now on that it should not: this process was told to stop."""
+        self._is_leaving = True
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200, or 503 for as long as a gateway that was told to stop goes on listening."""
+        del req
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.cache_control = ("no-store",)
+        if self._is_leaving:
+            resp.status = falcon.HTTP_503
+        resp.text = "stopping\n" if self._is_leaving else "ok\n"
+
+    on_head = on_get
+
+
+def _told_of(host: Host) -> dict[str, Any]:
+    saying = parse_saying(host.says)
+    told = {"version": saying.version, "configuration": saying.config, "workers": saying.workers}
+    return {"name": host.name, **told}
 
 
 def _state_of(targets: Targets) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.config.policies import OWN_POLICY
@@ -73,8 +74,13 @@ def shown_last_transition(breaker: Breaker) -> dict[str, Any]:
 
 
 def shown_hosts(hosts: Sequence[Host], name: str, own: Saying) -> list[dict[str, Any]]:
-    """Who is alive. This host is, even if the others cannot be asked."""
+    """Who is alive. This host is, even if the others cannot be asked.
+
+    A host `differs` that has another release or configuration than most; of as many, this one's counts.
+    """
     said = {host.name: parse_saying(host.says) for host in hosts} | {name: own}
+    runs = Counter((saying.version, saying.config) for saying in said.values())
+    usual = max(runs, key=lambda run: (runs[run], run == (own.version, own.config)))
     return [
         {
             "name": each,
@@ -82,7 +88,7 @@ def shown_hosts(hosts: Sequence[Host], name: str, own: Saying) -> list[dict[str,
             "workers": saying.workers,
             "config": saying.config,
             "is_this": each == name,
-            "differs": (saying.version, saying.config) != (own.version, own.config),
+            "differs": (saying.version, saying.config) != usual,
         }
         for each, saying in sorted(said.items())
     ]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from falcongate.config.environment import MASTER, OWN_REDIS
 from falcongate.config.load import (
+    adopt,
     copy_of_environment,
     load,
     load_process,
@@ -27,8 +28,10 @@ from falcongate.config.load import (
     set_in_environment,
 )
 from falcongate.errors import ConfigError
+from falcongate.server import notice
 from falcongate.server.admin_port import AdminPort
 from falcongate.server.own_redis import OwnRedis
+from falcongate.server.reload import Reload
 from falcongate.server.retirement import RETIRE, RetiredWorkers
 from falcongate.server.tls import caller_tls, gunicorn_tls
 from falcongate.telemetry.metric_files import absorb, clear
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
+    from falcongate.config.settings import GatewaySettings
+
 _MAX_WORKERS_UNASKED: Final = 4
 _MAX_GUNICORN_REQUEST_LINE: Final = 8_190
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGQUIT, RETIRE)
@@ -48,10 +53,9 @@ _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _OF_THIS_MASTER: Final = secrets.token_hex(3)
 
 
-def gunicorn_settings() -> dict[str, Any]:
+def gunicorn_settings(settings: GatewaySettings) -> dict[str, Any]:
     """What gunicorn is told, by the names it knows. Raises ConfigError."""
-    settings, process = load(), load_process()
-    server = settings.server
+    process, server = load_process(), settings.server
     # A worker keeps one core busy. A container on a large host sees cores it has no share of, so
     # more than a few workers are somebody's decision.
     cores = min(len(os.sched_getaffinity(0)), _MAX_WORKERS_UNASKED)
@@ -89,7 +93,8 @@ def gunicorn_settings() -> dict[str, Any]:
 
 
 try:
-    globals().update(gunicorn_settings())
+    _settings = load()
+    globals().update(gunicorn_settings(_settings))
 except ConfigError as _error:
     sys.stderr.write(render_report(_error))
     sys.exit(2)
@@ -104,20 +109,20 @@ def when_ready(server: Arbiter) -> None:
     if is_ours and server.cfg.uid != os.geteuid():
         os.chown(directory, server.cfg.uid, server.cfg.gid)
     try:
-        settings = load()
-        _admin_port().provide(settings.admin.bind, server)
-        _own_redis().provide(settings.redis, server)
+        _provide(server, _settings)
     except ConfigError as error:
         server.halt(render_report(error), exit_status=2)
-    retired = _retired(server)
-    server.handle_hup = partial(  # type: ignore[method-assign]
-        _reload_if_valid, server, partial(retired.replace_all, server.handle_hup)
-    )
     server.spawn_worker = partial(_spawn_deaf, server.spawn_worker)  # type: ignore[method-assign]
-    # There is no hook for it, but this the master does every second.
-    server.murder_workers = partial(  # type: ignore[method-assign]
-        _look_after, server.murder_workers, retired
+    Reload(
+        server,
+        _retired(server),
+        _settings,
+        provide=partial(_provide, server),
+        configure=lambda settings: globals().update(gunicorn_settings(settings)),
+        directory=directory,
     )
+    # There is no hook for it, but this the master does every second.
+    server.murder_workers = partial(_look_after, server.murder_workers)  # type: ignore[method-assign]
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -173,8 +178,8 @@ def _absorb_gone() -> None:
 
 
 def on_exit(server: Arbiter) -> None:
-    """Take away the directory of the metrics, if we have made it."""
-    del server
+    """Take away what was said of this gateway, and the directory of the metrics, if we have made it."""
+    notice.withdraw(server.pid)
     directory, is_ours = _metrics_directory()
     if is_ours:
         shutil.rmtree(directory, ignore_errors=True)
@@ -233,25 +238,15 @@ def _metrics_directory() -> tuple[Path, bool]:
     return directory, False
 
 
-def _look_after(go_on: Callable[[], None], retired: RetiredWorkers) -> None:
+def _look_after(go_on: Callable[[], None]) -> None:
     go_on()
-    retired.look_after()
     _own_redis().look_after()
     with suppress(OSError):
         _absorb_gone()
 
 
-def _reload_if_valid(server: Arbiter, go_on: Callable[[], None]) -> None:
-    """SIGHUP: read the configuration anew, and stay with what runs if it has mistakes.
-
-    gunicorn alone would find out from the new workers, and end everything when they cannot start.
-    """
-    try:
-        globals().update(gunicorn_settings())
-        settings = load()
-        _admin_port().provide(settings.admin.bind, server)
-        _own_redis().provide(settings.redis, server)
-    except ConfigError as error:
-        sys.stderr.write(f"Not reloaded; what runs goes on as it was.\n{render_report(error)}")
-    else:
-        go_on()
+def _provide(server: Arbiter, settings: GatewaySettings) -> None:
+    """Let workers that are started from now on find what these settings need. Raises ConfigError."""
+    _own_redis().provide(settings.redis, server)
+    _admin_port().provide(settings.admin.bind, server)
+    adopt(settings)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,27 +26,15 @@ class RetiredWorkers:
     def __init__(self, master: Arbiter) -> None:
         self._master = master
         self._workers: dict[int, Worker] = {}
-        self._to_tell: set[int] = set()
         for name in ("reap_workers", "murder_workers"):
             setattr(master, name, partial(self._with_all, getattr(master, name)))
         master.stop = partial(self._stop, master.stop)  # type: ignore[method-assign]
 
-    def replace_all(self, reload: Callable[[], None]) -> None:
-        """Let `reload` start new workers; those that run retire once the new ones serve."""
-        workers = self._master.WORKERS
-        self._workers |= workers
-        self._to_tell |= workers.keys()
-        workers.clear()
-        reload()
-
-    def look_after(self) -> None:
-        """Tell those whose successors serve by now that they are replaced. To be called every second."""
-        if not self._to_tell or not all(map(_serves, self._master.WORKERS.values())):
-            return
-        told, self._to_tell = self._to_tell, set()
-        for pid in told & self._workers.keys():
-            can_retire = getattr(self._workers[pid], "can_retire", False)
-            self._master.kill_worker(pid, RETIRE if can_retire else signal.SIGTERM)
+    def retire(self, pid: int) -> None:
+        """Tell this worker of the master's that others take the callers."""
+        worker = self._workers[pid] = self._master.WORKERS.pop(pid)
+        can_retire = getattr(worker, "can_retire", False)
+        self._master.kill_worker(pid, RETIRE if can_retire else signal.SIGTERM)
 
     def forget_in_child(self) -> None:
         """A new worker has nothing to do with them."""
@@ -68,9 +55,6 @@ class RetiredWorkers:
     def _stop(self, stop: Callable[..., None], *arguments: object, **named: object) -> None:
         self._master.WORKERS.update(self._workers)
         self._workers.clear()
+        # gunicorn goes on waiting at a second SIGTERM; at SIGQUIT it does not.
+        signal.signal(signal.SIGTERM, lambda *_: self._master.signal(signal.SIGQUIT, None))
         stop(*arguments, **named)
-
-
-def _serves(worker: Worker) -> bool:
-    """Whether it has reported itself; before, its file has the time of day, which is far ahead."""
-    return bool(worker.tmp.last_update() <= monotonic())

@@ -10,6 +10,7 @@ import gc
 import resource
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
+from falcongate.server.ending import Ending
 from falcongate.server.retirement import RETIRE
 from falcongate.server.tls import CallerTls
 from falcongate.wire.tls_channel import channel_for, client_certificate
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_S = 1.0
 _DRAIN_LOOK_S = 0.05
-_CUT_S = 1.0
+# Records are handed on after 0.1 s, and go out within the budget of a round trip to the shared state.
+_TELL_S = 0.25
 _OTHER_DESCRIPTORS = 100
+_MAX_WAITING = 2_048
 _GC_THRESHOLDS = (20_000, 20, 20)
 
 
@@ -56,9 +60,8 @@ class FalcongateWorker(GeventWorker):
         self._connections: set[Connection] = set()
         self._stopping = Event()
         self._settings = ServerSettings()
-        self._grace_s = float(self.cfg.graceful_timeout)
+        self._ending = Ending(float(self.cfg.graceful_timeout))
         self._tls: CallerTls | None = None
-        self._is_retired = False
 
     def init_signals(self) -> None:
         """Know the signal to retire as well."""
@@ -68,20 +71,19 @@ class FalcongateWorker(GeventWorker):
     def handle_retire(self, sig: int, frame: FrameType | None) -> None:
         """Take no more callers, and go on until those that are here have left: a reload has replaced us."""
         super().handle_exit(sig, frame)
-        self._is_retired = True
+        self._ending.retire()
         self._stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at once, not at the next heartbeat."""
+        """Begin to drain at once, not at the next heartbeat; told again, end."""
         super().handle_exit(sig, frame)
-        self._is_retired = False
+        self._ending.stop(self._settings.drain_listen_s)
         self._stopping.set()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End without waiting for requests in flight: the operator pressed Ctrl-C, or QUIT was sent."""
         del sig, frame
-        self._grace_s = 0.0
-        self._is_retired = False
+        self._ending.stop_at_once()
         self.alive = False
         self._stopping.set()
 
@@ -102,7 +104,11 @@ class FalcongateWorker(GeventWorker):
             if self._tls is not None:
                 self._tls.renew()
             self._stopping.wait(_HEARTBEAT_S)
+        if self._ending.is_listening:
+            self._go_on_listening()
         for server in servers:
+            if not self._ending.is_retired and not self._ending.is_over:
+                self._take_who_waits(server)
             server.close()
         tunnels: Tunnels | None = getattr(self.wsgi, "tunnels", None)
         # These know of callers as well whose greenlet has not begun yet.
@@ -110,8 +116,6 @@ class FalcongateWorker(GeventWorker):
         self._outlast(pools, tunnels)
         for connection in tuple(self._connections):
             connection.end_when_idle()
-        if tunnels is not None:
-            tunnels.drain(self._grace_s)
         self._drain(pools, tunnels)
 
     def handle(self, listen_address: Any, client: Any, addr: Any) -> None:
@@ -130,7 +134,7 @@ class FalcongateWorker(GeventWorker):
             may_stay=self._may_stay,
         )
         self._connections.add(connection)
-        if not self.alive and not self._is_retired:
+        if not self._is_open() and not self._ending.is_retired:
             # It was accepted in the same moment in which the worker was told to stop.
             connection.end_when_idle()
         try:
@@ -201,7 +205,30 @@ class FalcongateWorker(GeventWorker):
             self.log.info("Ending this worker after %s requests", self.nr)
             self.alive = False
             self._stopping.set()
-        return bool(self.alive)
+        return self._is_open()
+
+    def _is_open(self) -> bool:
+        """Whether callers are welcome to come, and to come again."""
+        return bool(self.alive) or self._ending.is_listening
+
+    def _go_on_listening(self) -> None:
+        """Take callers for a moment more, and tell whoever asks that others should be asked."""
+        self.log.info("Told to stop: worker %s says so at /health/ready/, and listens for a moment", self.pid)
+        _tell(getattr(self.wsgi, "note_leaving", None))
+        while self._ending.is_listening:
+            self.notify()
+            gevent.sleep(_DRAIN_LOOK_S)
+
+    @staticmethod
+    def _take_who_waits(server: StreamServer) -> None:
+        """Accept whoever has connected: at the last one's close the kernel would reset them."""
+        server.stop_accepting()
+        for _ in range(_MAX_WAITING):
+            # Another worker may have been quicker, or the caller have left.
+            with suppress(OSError):
+                if server.full() or not (arrived := server.do_read()):
+                    break
+                server.do_handle(*arrived)
 
     def _outlast(self, pools: list[Pool], tunnels: Tunnels | None) -> None:
         """While retired: answer who is here, with the word that the next request goes elsewhere.
@@ -209,20 +236,20 @@ class FalcongateWorker(GeventWorker):
         Connections end by themselves then, idle ones in their own time: whoever is just sending on one
         must not find it closed.
         """
-        if self._is_retired:
+        if self._ending.is_retired:
             self.log.info("Replaced by a reload: worker %s retires", self.pid)
-            note_retired: Callable[[], None] | None = getattr(self.wsgi, "note_retired", None)
-            if note_retired is not None:
-                note_retired()
+            _tell(getattr(self.wsgi, "note_retired", None))
         deadline = monotonic() + self._settings.retirement_s
-        while self._is_retired and (any(pools) or tunnels) and monotonic() < deadline:
+        while self._ending.is_retired and (any(pools) or tunnels) and monotonic() < deadline:
             self.notify()
             self._stopping.clear()
             self._stopping.wait(_HEARTBEAT_S)
 
     def _drain(self, pools: list[Pool], tunnels: Tunnels | None) -> None:
-        deadline = monotonic() + self._grace_s
-        while (any(pools) or tunnels) and monotonic() < deadline:
+        self._ending.begin()
+        if tunnels is not None:
+            tunnels.drain(self._ending.left_s)
+        while (any(pools) or tunnels) and not self._ending.is_over:
             self.notify()
             gevent.sleep(_DRAIN_LOOK_S)
         left = sum(map(len, pools))
@@ -232,7 +259,9 @@ class FalcongateWorker(GeventWorker):
             tunnels.cut()
         for pool in pools:
             # Each request that is cut off gets its line in the log.
-            pool.kill(timeout=_CUT_S)
+            pool.kill(timeout=self._ending.cut_s)
+        # What the last ones had taken is given back, and what became of them told, in the background.
+        gevent.sleep(_TELL_S)
 
     def _base_environ(self, listen_address: Any, addr: Any) -> dict[str, Any]:
         is_ip = isinstance(addr, tuple)
@@ -252,3 +281,9 @@ class FalcongateWorker(GeventWorker):
             "REMOTE_ADDR": addr[0] if is_ip else "",
             "REMOTE_PORT": str(addr[1]) if is_ip else "",
         }
+
+
+def _tell(application: Callable[[], None] | None) -> None:
+    """Call what our application has for it; another one has nothing."""
+    if application is not None:
+        application()

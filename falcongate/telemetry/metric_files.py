@@ -85,10 +85,25 @@ def absorb(directory: Path, pids: Iterable[int]) -> None:
     for pid in gone:
         for gauges in directory.glob(f"gauge_live*_{pid}.db"):
             gauges.unlink(missing_ok=True)
-    with (directory / "merging.lock").open("wb") as lock:
-        _take_turn(lock.fileno())
+    with _turn(directory):
         for kind in KINDS:
             _absorb_kind(directory, kind, [f"{kind}_{pid}.db" for pid in gone])
+
+
+def count(directory: Path, kind: str, key: bytes) -> None:
+    """Count one more of `key`, as prometheus_client writes it, for who has no file. Raises OSError."""
+    with _turn(directory):
+        path = directory / f"{kind}_merged.db"
+        sums, held = _read_merged(path)
+        sums[key] = sums.get(key, 0.0) + 1
+        _write(path, sums, held)
+
+
+@contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    with (directory / "merging.lock").open("wb") as lock:
+        _take_turn(lock.fileno())
+        yield
 
 
 def _take_turn(lock: int) -> None:

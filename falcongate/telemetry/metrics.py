@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, mmap_dict
 
+from falcongate.telemetry import reload_count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -126,6 +128,7 @@ CONFIG = Gauge(
     ("version", "release"),
     multiprocess_mode="livemax",
 )
+RELOADS = Counter(reload_count.NAME, reload_count.HELP, ("result",))
 WORKERS = Gauge("falcongate_workers", "Workers that run, retired ones included.", multiprocess_mode="livesum")
 
 WEBSOCKETS = Gauge(
@@ -235,6 +238,8 @@ def expect(services: Iterable[str], policies: Iterable[str]) -> None:
         DECISIONS_DROPPED.labels(why)
     for why in ("queue_full", "undelivered", "refused", "worker_ended"):
         TRACE_SPANS_DROPPED.labels(why)
+    for result in reload_count.RESULTS:
+        RELOADS.labels(result)
     for service in ("", *names):
         DURATION.labels(service)
     for service in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.support.callers import chunks, request_bytes
 from tests.support.load import Load
-from tests.support.processes import is_running, until
+from tests.support.processes import GatewayProcess, is_running, until
 from tests.support.upstreams import Conversation, ok
 from tests.support.websockets import close_code, echo, frame, opened, speaking, upgrade
 from tests.support.wire import Ended
@@ -78,6 +79,23 @@ def test_not_one_request_fails_or_comes_twice(world: Visit) -> None:
     chat.send(frame(b"", 8))
     chat.reader.exactly(6)
     until(lambda: len(world.gateway.children()) == 2, "who has nothing more to do has left", within_s=20)
+
+
+def test_workers_are_replaced_one_by_one(world: Visit) -> None:
+    """Each new one serves before an old one is told, and then the next is started."""
+    begun = len(world.gateway.stderr())
+    old = set(world.gateway.children())
+    world.gateway.signal(signal.SIGHUP)
+    while not is_done(world.gateway):
+        assert len(world.gateway.children()) >= 2
+    steps = re.findall(r"Booting|retires", world.gateway.stderr()[begun:])
+    assert steps == ["Booting", "retires", "Booting", "retires"]
+    until(lambda: not old & set(world.gateway.children()), "the old ones have left")
+
+
+def is_done(gateway: GatewayProcess) -> bool:
+    """Whether a reload has come to its end, for better or worse."""
+    return "Reload done" in gateway.stderr() or "Reload failed" in gateway.stderr()
 
 
 def _drip(conversation: Conversation) -> None:

@@ -26,6 +26,7 @@ _ALARM = re.compile(
     r'|"level": ?"(?:error|critical)"|gunicorn\.errors|BrokenPipe|Fatal Python',
     re.IGNORECASE,
 )
+_SERVER_TABLE = re.compile(r'^\["?server"?\]$', re.MULTILINE)
 _OWN_REDIS = ("redis-server", "valkey-server")
 _PASSED_ON = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
 
@@ -73,6 +74,15 @@ def _render_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[s
         _render_table(value, (*path, key), lines)
 
 
+def _quick_to_stop(config: str) -> str:
+    """The same, but nobody has to wait while it goes on listening, unless the test says for how long."""
+    if "drain_listen_s" in config:
+        return config
+    found = _SERVER_TABLE.search(config)
+    before, after = (config[: found.end()], config[found.end() :]) if found else (f"{config}\n[server]", "")
+    return f"{before}\ndrain_listen_s = 0\n{after}"
+
+
 class GatewayProcess:
     """One gunicorn master with its workers, on a listening socket that the test made.
 
@@ -100,7 +110,7 @@ class GatewayProcess:
         env = environment() | {"PYTHONUNBUFFERED": "1"}
         if config is not None:
             path = directory / "gateway.toml"
-            path.write_text(config, encoding="utf-8")
+            path.write_text(_quick_to_stop(config), encoding="utf-8")
             env["FALCONGATE_CONFIG"] = str(path)
         self.tls = tls
         # The socket exists before the process does: no other test can take its port in between.

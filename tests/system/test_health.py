@@ -129,5 +129,7 @@ def _hosts(gateway: GatewayProcess) -> list[str]:
     with Caller(gateway.address) as caller:
         document: dict[str, Any] = caller.get("/health/").body.json()
     assert document["dependencies"]["redis"] == "connected"
-    hosts: list[str] = document["hosts"]
-    return hosts
+    assert {host["workers"] for host in document["hosts"]} == {1}
+    said = {(host["version"], host["configuration"]) for host in document["hosts"]}
+    assert (document["version"], document["configuration"]) in said
+    return [host["name"] for host in document["hosts"]]

@@ -8,7 +8,8 @@ import gevent
 import pytest
 
 from falcongate.resources import overview
-from falcongate.state.heartbeat import Host
+from falcongate.resources.picture import shown_hosts
+from falcongate.state.heartbeat import Host, Saying
 from falcongate.state.memory_store import Fault
 from tests.unit.resources.looked_at import NOW_MS, SAYING, Alive, Decision, World
 
@@ -221,3 +222,11 @@ def test_with_nothing_shared_it_says_so() -> None:
     assert [host["name"] for host in told["hosts"]] == ["gw-1"]
     assert told["services"][0]["now"]["requests_per_s"] > 0
     assert world.shared.asked == 0
+
+
+def test_a_host_differs_from_most_and_not_from_the_one_that_is_asked() -> None:
+    usual, odd = Saying("0.1.0", 2, "3fa9c2d1"), Saying("0.1.0", 2, "00000000")
+    hosts = [Host("gw-1", usual.render()), Host("gw-2", usual.render()), Host("gw-3", odd.render())]
+
+    assert [host["differs"] for host in shown_hosts(hosts, "gw-3", odd)] == [False, False, True]
+    assert [host["differs"] for host in shown_hosts(hosts[1:], "gw-3", odd)] == [True, False]

@@ -199,7 +199,7 @@ def test_a_worker_that_has_retired_shows_no_configuration(monkeypatch: pytest.Mo
 def test_who_is_replaced_by_a_reload_says_so_to_its_application(*, is_retired: bool) -> None:
     noted: list[int] = []
     worker: Any = SimpleNamespace(
-        _is_retired=is_retired,
+        _ending=SimpleNamespace(is_retired=is_retired),
         _settings=ServerSettings(),
         log=logging.getLogger("falcongate"),
         pid=1,
