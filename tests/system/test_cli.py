@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from falcongate.explain import is_own_path
+from falcongate.commands.explain import is_own_path
 from tests.support.callers import Caller
 from tests.support.honest import HonestUpstream
 from tests.support.processes import ROOT, until

@@ -22,7 +22,7 @@ from falcongate.upstream.rewrite import rewritten_target, strips_prefix
 from falcongate.wire.fields import FieldBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from falcongate.config.settings import GatewaySettings
 
@@ -41,7 +41,7 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     """
     table = RouteTable(settings)
     target, path = _judge(settings, method, raw_target)
-    rows = [("judged as", shown(path))]
+    rows = [("judged as", path)]
     can_sign_in = settings.admin.sign_in.issuer is not None
     if is_own_path(path) or (can_sign_in and _SIGN_IN_PATH.fullmatch(path)):
         rows += [("answered by", "the gateway itself")]
@@ -50,13 +50,6 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     rows += _way(match, method, target, table.candidates(path)[1:])
     rows += _rules(settings, match)
     return [*rows, *_admission(settings, match, method, path)]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as lines, column under column."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(padded)
 
 
 def rewriting(route: Route) -> str:
@@ -68,11 +61,6 @@ def rewriting(route: Route) -> str:
         "append /" if service.append_slash else "",
     ]
     return ", ".join(filter(None, parts)) or "-"
-
-
-def shown(text: str) -> str:
-    """An argument without what would move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[bytes, str]:
