@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from falcongate.admission.access import rules_of
 from falcongate.admission.concurrency import rooms_of
 from falcongate.admission.policies import limits_of
+from falcongate.config.own_paths import is_own_path
 from falcongate.refusals import MalformedRequest, MethodNotAllowed
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
@@ -26,12 +27,7 @@ if TYPE_CHECKING:
 
     from falcongate.config.settings import GatewaySettings
 
-# What `app.py` adds as doors of our own; all else is for the services.
-_OWN_PATH: Final = re.compile(
-    r"/(?:health(?:/live|/ready)?|metrics|admin(?:/live|/overview|/page/[^/]+|/why(?:/.+)?)?|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
-)
 _WEBSOCKET_PATH: Final = re.compile(r"/ws/([^/]+)(?:/.*)?")
-_SIGN_IN_PATH: Final = re.compile(r"/admin/(?:sign-in|callback|sign-out)/?")
 
 
 def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[tuple[str, str]]:
@@ -42,8 +38,7 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     table = RouteTable(settings)
     target, path = _judge(settings, method, raw_target)
     rows = [("judged as", path)]
-    can_sign_in = settings.admin.sign_in.issuer is not None
-    if is_own_path(path) or (can_sign_in and _SIGN_IN_PATH.fullmatch(path)):
+    if is_own_path(path, can_sign_in=settings.admin.sign_in.issuer is not None):
         rows += [("answered by", "the gateway itself")]
         return [*rows, *_websocket(settings, table, method, path)]
     match = table.match(path)
@@ -74,11 +69,6 @@ def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[b
         raise MethodNotAllowed(f"{method} is never forwarded.")
     target = raw_target if raw_target.startswith(b"/") else origin_form(raw_target, host)
     return target, normal_form(split_target(target)[0])
-
-
-def is_own_path(path: str) -> bool:
-    """Whether the gateway answers a path itself, with and without a slash at its end."""
-    return _OWN_PATH.fullmatch(path) is not None
 
 
 def _websocket(
