@@ -12,6 +12,7 @@ from falcongate.commands.shared_state import mistake, note, who_orders, with_sta
 from falcongate.commands.terminal import add_actions, aligned, length, moment
 from falcongate.config.checks_identity import no_such
 from falcongate.config.policies import parse_rate
+from falcongate.state.api_keys import NewKey
 from falcongate.wire.api_key import KeyText, is_key_id, make_key, parse_key
 
 if TYPE_CHECKING:
@@ -103,15 +104,9 @@ def _create(arguments: Namespace) -> int:
             raise mistake("--rate", " ".join(rates), "two of these look at the same time; give one of them")
         _warn_of_forgetting(settings)
         text, made = _new()
-        key = state.create_key(
-            made.id,
-            made.digest.hex(),
-            name=arguments.name,
-            by=who_orders(),
-            for_s=arguments.for_s or 0.0,
-            services=services,
-            rates=rates,
-        )
+        digest, for_s = made.digest.hex(), arguments.for_s or 0.0
+        new = NewKey(made.id, digest, arguments.name, who_orders(), for_s, services, rates)
+        key = state.create_key(new)
         if key is None:
             return _no(f"there is a key {made.id} already; try again")
         note(state, "key create", f"{key.id} {key.name}")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falcongate.state.store import Breaker, BreakerRules, SharedState
+from falcongate.state.store import Breaker, BreakerRules, Counts, SharedState
 from tests.contract import stores
 from tests.contract.stores import Opened
 from tests.support.redis_servers import RedisServer
@@ -65,9 +65,7 @@ def take(state: SharedState, rules: BreakerRules, step: Step, generations: list[
     if kind == "finish":
         return state.finish_probe(name, rules, owner=owner, generation=generation, outcome=what)
     calls, failures, slow = what
-    return state.report(
-        name, rules, host=owner, generation=generation, calls=calls, failures=failures, slow=slow
-    )
+    return state.report(name, rules, host=owner, generation=generation, counts=Counts(calls, failures, slow))
 
 
 def replay(opened: Opened, rules: BreakerRules, history: list[Step | float]) -> list[Any]:
@@ -124,7 +122,7 @@ def test_never_are_more_probes_out_than_allowed(
 ) -> None:
     with stores.memory() as opened:
         state = opened.state
-        state.report("hr", rules, host="gw", generation=0, calls=1, failures=1, slow=0)
+        state.report("hr", rules, host="gw", generation=0, counts=Counts(1, 1, 0))
         opened.clock.move(1)
         out: dict[str, float] = {}
         for kind, owner, pause_s in history:

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from falcongate.errors import StoreAway
+from falcongate.state.in_process import Fault
 from falcongate.state.keys import plain
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.memory_store import MemoryState
 from falcongate.state.totals import KEPT_S, MAX_CALLERS, PERIOD_S, SLOT_S
 from tests.contract import stores
 from tests.contract.stores import START_MS, Opened

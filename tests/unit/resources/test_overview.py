@@ -9,7 +9,7 @@ import pytest
 
 from falcongate.resources import overview
 from falcongate.state.heartbeat import Host
-from falcongate.state.memory_store import Fault
+from falcongate.state.in_process import Fault
 from tests.unit.resources.looked_at import NOW_MS, SAYING, Alive, Decision, World
 
 
