@@ -5,14 +5,7 @@ stays on its line; import-linter holds it (`pyproject.toml`), and a test compare
 with the folder.
 
     cli         the operator's commands, each one call into the room it concerns
-    cli_breaker those of them that look at breakers and steer them
-    cli_keys    those that make API keys and end them
-    cli_tokens  those that revoke tokens
-    cli_audit   the one that tells what was changed by whom
-    cli_reload  the one that has a running gateway take up its configuration anew
-    cli_why     the one that tells why a request was answered as it was
-    cli_state   what commands on the shared state have in common
-    explain     what would become of a request, told rule by rule
+    commands    those of them that are more than a few lines
     demo        small services to try the gateway with, in a process of their own
     wsgi        what gunicorn loads
     app         composition root: settings in, the WSGI application out

@@ -32,7 +32,7 @@ from falcongate.middleware.problem import add_error_handlers
 from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
 from falcongate.resources.admin_doors import AdminDoors
-from falcongate.resources.doors import Doors, For
+from falcongate.resources.doors import Doors
 from falcongate.resources.health import Alive, Health, Ready
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
@@ -181,8 +181,8 @@ class Gateway(Context):
         app.add_route("/health/ready", ready := Ready())
         self.note_leaving = ready.leave
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
-        app.add_route("/ws/{service}", websocket, answers=For.CALLERS)
-        app.add_route("/ws/{service}/{rest:path}", websocket, answers=For.CALLERS)
+        app.add_route("/ws/{service}", websocket)
+        app.add_route("/ws/{service}/{rest:path}", websocket)
         return app
 
     def _live(

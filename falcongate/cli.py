@@ -15,15 +15,16 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from falcongate import __version__, demo
-from falcongate.cli_audit import add_audit_command
-from falcongate.cli_breaker import add_breaker_command
-from falcongate.cli_keys import add_keys_command
-from falcongate.cli_reload import add_reload_command
-from falcongate.cli_tokens import add_tokens_command
-from falcongate.cli_why import add_why_command
+from falcongate.commands.audit import add_audit_command
+from falcongate.commands.breaker import add_breaker_command
+from falcongate.commands.explain import explain, rewriting
+from falcongate.commands.keys import add_keys_command
+from falcongate.commands.reload import add_reload_command
+from falcongate.commands.terminal import aligned, number, shown
+from falcongate.commands.tokens import add_tokens_command
+from falcongate.commands.why import add_why_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
 from falcongate.errors import ConfigError
-from falcongate.explain import aligned, explain, rewriting, shown
 from falcongate.refusals import Refusal
 from falcongate.routing.table import Route, RouteTable
 from falcongate.state.embedded import find_program
@@ -65,7 +66,7 @@ def _parser() -> ArgumentParser:
 
     with_config, with_workers = (ArgumentParser(add_help=False) for _ in range(2))
     with_config.add_argument("--config", metavar="FILE", help="TOML file; else the one in FALCONGATE_CONFIG")
-    with_workers.add_argument("--workers", type=_number, metavar="N", help="processes; else WEB_CONCURRENCY")
+    with_workers.add_argument("--workers", type=number, metavar="N", help="processes; else WEB_CONCURRENCY")
 
     serve = command("serve", _serve, "Run the gateway.", with_config, with_workers)
     serve.add_argument("--bind", metavar="ADDRESS", help="host:port or unix:path; else 127.0.0.1 and PORT")
@@ -84,24 +85,18 @@ def _parser() -> ArgumentParser:
     demonstrate = command("demo", _demo, "Run small services to try the gateway with.", with_workers)
     demonstrate.add_argument("--host", default="127.0.0.1", help="address they listen on")
     demonstrate.add_argument(
-        "--port", type=partial(_number, least=0, most=65_535), help="play all services on this one port"
+        "--port", type=partial(number, least=0, most=65_535), help="play all services on this one port"
     )
     demonstrate.add_argument("--serve", action="store_true", help="run the gateway in front of them, too")
     demonstrate.add_argument("--bind", type=_host_and_port, metavar="HOST:PORT", help="of the gateway")
     return parser
 
 
-def _number(text: str, least: int = 1, most: int = 256) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise ArgumentTypeError(f"must be a number from {least} to {most}, not {text!r}")
-    return int(text)
-
-
 def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host:
         raise ArgumentTypeError(f"must be like 127.0.0.1:8000, not {text!r}")
-    return host, _number(port, 0, 65_535)
+    return host, number(port, 0, 65_535)
 
 
 def _serve(arguments: Namespace) -> int:

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from falcongate import __version__
 from falcongate.config.version import version_of
 from falcongate.state.heartbeat import Heartbeat, Saying
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
 from falcongate.telemetry.metrics import REDIS

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import hypothesis
 import pytest
 
 from tests.support.fixtures import moody_service, redis_server
@@ -46,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # A shell's job in the background ignores it, and so would every program that a test starts.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     config.addinivalue_line(
         "markers", "own_worker(reason): not run under stock gunicorn's gevent worker, and why not"
     )

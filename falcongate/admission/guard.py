@@ -19,7 +19,7 @@ from falcongate.admission.probe import ProbeInFlight
 from falcongate.errors import StoreAway
 from falcongate.refusals import CircuitOpen, Refusal, ServiceDisabled
 from falcongate.state.memory_store import MemoryState
-from falcongate.state.store import Breaker, BreakerRules
+from falcongate.state.store import Breaker, BreakerRules, Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,12 +139,12 @@ class Guard:
 
     def report(self) -> None:
         """Tell what was counted. Waits for the shared state."""
-        counts = {"calls": self._calls, "failures": self._failures, "slow": self._slow}
+        counts = Counts(self._calls, self._failures, self._slow)
         self._calls = self._failures = self._slow = 0
 
         def tell(store: SharedState) -> Breaker:
             generation = self.breaker.generation
-            told = store.report(self.name, self._rules, host=self.host, generation=generation, **counts)
+            told = store.report(self.name, self._rules, host=self.host, generation=generation, counts=counts)
             if told.is_alone:
                 self._open_here()
                 return self.breaker

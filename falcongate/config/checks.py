@@ -10,6 +10,7 @@ from falcongate.config.checks_access import in_access
 from falcongate.config.checks_identity import in_identity, no_such
 from falcongate.config.checks_tls import in_authorities, in_caller_tls, in_tls, why_unreadable
 from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.own_paths import is_below_own
 from falcongate.config.policies import OWN_POLICY, parse_rate
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from falcongate.config.redis import RedisSettings
     from falcongate.config.settings import GatewaySettings, ServiceSettings
     from falcongate.config.telemetry import TraceSettings
-
-_OWN_PATHS = ("/health", "/metrics", "/circuit-breaker", "/ws", "/admin")
 
 
 def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Iterator[Mistake]:
@@ -94,7 +93,7 @@ def _paths_of_others(services: dict[str, ServiceSettings]) -> Iterator[Mistake]:
             if owner != name:
                 remedy = f"leads to {owner} already; a path can lead to one service only"
                 yield Mistake(location, remedy, shown(path))
-            if any(path == own or path.startswith(f"{own}/") for own in _OWN_PATHS):
+            if is_below_own(path):
                 yield Mistake(location, "is one of the gateway's own paths; choose another", shown(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.own_paths import is_of_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from falcongate.config.access import AccessSettings
     from falcongate.config.mistakes import Location
     from falcongate.config.settings import GatewaySettings
-
-_OF_OPERATORS = ("/metrics", "/circuit-breaker", "/admin", "/health")
 
 
 def in_access(settings: GatewaySettings) -> Iterator[Mistake]:
@@ -39,6 +38,6 @@ def _in_rule(location: Location, rule: AccessSettings, *, has_issuers: bool) -> 
     if rule.identity != "off" and rule.accept == ("token",) and not has_issuers:
         yield Mistake((*location, "accept"), "nobody can have a token: there are no issuers", shown("token"))
     for at, path in enumerate(rule.paths):
-        if any(path == own or path.startswith(f"{own}/") for own in _OF_OPERATORS):
+        if is_of_operators(path):
             remedy = "has no effect: who may look into the gateway is said in [admin]"
             yield Mistake((*location, "paths", at), remedy, shown(path))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from falcongate.resources.admin_page import AdminPage, PageFiles, read_page
 from falcongate.resources.breakers import ORDERS, BreakerOrder, BreakerStatus
-from falcongate.resources.doors import For
 from falcongate.resources.metrics import Metrics
 from falcongate.resources.openid import Provider
 from falcongate.resources.operator_sessions import OperatorSessions
@@ -79,10 +78,7 @@ class AdminDoors:
 
         `is_keeping` says whether there are decisions to be told of.
         """
-
-        def add(path: str, resource: object) -> None:
-            app.add_route(path, resource, answers=For.OPERATORS)
-
+        add = app.add_route
         if self._has_metrics:
             add("/metrics", Metrics(self.operators, Exposition(cluster.ask)))
         status = BreakerStatus(state, breakers, self.operators)

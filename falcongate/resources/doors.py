@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import falcon
 from falcon.routing import CompiledRouter
 
+from falcongate.config.own_paths import OWN_PATHS, For
 from falcongate.refusals import NoRoute
 
 if TYPE_CHECKING:
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.proxy import Proxy
-
-
-class For(Enum):
-    """Whom a door is for, and so on which port it answers where they have ports of their own."""
-
-    ALL = "all"
-    CALLERS = "callers"
-    OPERATORS = "operators"
 
 
 class _AnyMethod(dict[str, Any]):
@@ -46,13 +38,11 @@ class Doors(CompiledRouter):
         self._to_services: tuple[Any, ...] = (proxy, _AnyMethod(proxy.on_request), {}, None)
         self._to_nowhere: tuple[Any, ...] = (None, _AnyMethod(_refuse), {}, None)
         self._listeners = listeners
-        self._answers: dict[str, For] = {}
 
-    def add_route(
-        self, uri_template: str, resource: object, *, answers: For = For.ALL, **kwargs: Any
-    ) -> None:
-        """Add a door of our own."""
-        self._answers[uri_template] = answers
+    def add_route(self, uri_template: str, resource: object, **kwargs: Any) -> None:
+        """Add a door of our own. Whom it is for stands with its path in `config/own_paths.py`."""
+        if uri_template not in OWN_PATHS:
+            raise ValueError(f"{uri_template} is not among the gateway's own paths; see config/own_paths.py")
         first = "/" + uri_template.split("/")[1]
         self._first_segments = tuple({*self._first_segments, first})
         super().add_route(uri_template, resource, **kwargs)
@@ -61,7 +51,7 @@ class Doors(CompiledRouter):
         """Falcon's question: resource, method map, parameters and template for a path."""
         found = super().find(uri, req) if uri.startswith(self._first_segments) else None
         if self._listeners.are_divided and req is not None:
-            answers = self._answers[found[3] or ""] if found is not None else For.CALLERS
+            answers = OWN_PATHS[found[3] or ""] if found is not None else For.CALLERS
             port_of = For.OPERATORS if self._listeners.serves_operators(req.env) else For.CALLERS
             if answers not in (For.ALL, port_of):
                 return self._to_nowhere

@@ -10,6 +10,7 @@ import falcon
 from gevent.lock import BoundedSemaphore
 
 from falcongate.config.admin import SIGN_IN_COOKIE
+from falcongate.config.own_paths import is_of_operators
 from falcongate.denials import Forbidden, SignInFailed
 from falcongate.exchange import EXCHANGE
 from falcongate.outages import ProviderUnavailable
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
 _DEPARTED_S: Final = 600
 _MOST_AT_ONCE: Final = 4
-# SECURITY: `//evil` and `/\evil` begin with a slash, too; so only paths that are for operators.
-_OWN_PATH: Final = re.compile(r"/(?:admin|circuit-breaker|health|metrics)(?:/[A-Za-z0-9._~@:-]*)*")
+_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~@:-]*)+")
 
 
 class Departures:
@@ -74,7 +74,9 @@ class SignIn:
         exchange: Exchange = req.env[EXCHANGE]
         self._limits.admit(exchange)
         then = dict(_query_of(exchange)).get("next", "")
-        url, departure = self._provider.depart(then if _OWN_PATH.fullmatch(then) else "/admin/")
+        # SECURITY: `//evil` and `/\evil` begin with a slash, too; so only paths that are for operators.
+        is_sound = is_of_operators(then) and _PLAIN_PATH.fullmatch(then) is not None
+        url, departure = self._provider.depart(then if is_sound else "/admin/")
         _redirect(resp, url, self._departures.render(departure))
 
 

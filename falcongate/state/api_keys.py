@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from falcongate.state.in_process import InProcess, asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,21 +39,23 @@ class ApiKey:
     now_s: float = 0.0
 
 
+class NewKey(NamedTuple):
+    """A key that is to be made: it holds for `for_s` seconds, 0 for until it is revoked."""
+
+    id: str
+    digest: str
+    name: str
+    by: str
+    for_s: float = 0.0
+    services: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
+
+
 class KeyStore(Protocol):
     """The part of the shared state that knows API keys; see `SharedState`."""
 
-    def create_key(
-        self,
-        key_id: str,
-        digest: str,
-        *,
-        name: str,
-        by: str,
-        for_s: float = 0.0,
-        services: Sequence[str] = (),
-        rates: Sequence[str] = (),
-    ) -> ApiKey | None:
-        """A new key that holds for `for_s` seconds, 0 for until it is revoked; None if the id is taken."""
+    def create_key(self, new: NewKey) -> ApiKey | None:
+        """Make it; None if the id is taken."""
         ...
 
     def find_key(self, key_id: str) -> ApiKey | None:
@@ -84,61 +88,74 @@ class KeyStore(Protocol):
         ...
 
 
-class MemoryKeys:
-    """Keys in this process; `KeyStore` says the rest. Nothing here waits; `now_ms` is the store's time."""
+class MemoryKeys(InProcess):
+    """A `KeyStore` in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._keys: dict[str, ApiKey] = {}
-        self._listeners: list[Callable[[str], None]] = []
+        self._key_listeners: list[Callable[[str], None]] = []
 
-    def create(self, key: ApiKey, *, for_s: float, now_ms: int) -> ApiKey | None:
-        """Keep it, with the times that its creation gives it."""
-        if self.find(key.id, now_ms) is not None:
+    @asked
+    def create_key(self, new: NewKey) -> ApiKey | None:
+        """As `KeyStore` says."""
+        now_s = self._clock() / 1000
+        if self._kept_key(new.id, now_s) is not None:
             return None
-        now_s = now_ms / 1000
-        return self._save(replace(key, created_s=now_s, ends_s=now_s + for_s if for_s else 0.0), now_s)
+        ends_s = now_s + new.for_s if new.for_s else 0.0
+        made = ApiKey(new.id, new.name, new.digest, now_s, new.by, ends_s, new.services, new.rates)
+        return self._save_key(made, now_s)
 
-    def find(self, key_id: str, now_ms: int) -> ApiKey | None:
-        """The key as it is now."""
-        key = self._keys.get(key_id)
-        if key is None or _forgotten_s(key) <= now_ms / 1000:
-            return None
-        return replace(key, now_s=now_ms / 1000)
+    @asked
+    def find_key(self, key_id: str) -> ApiKey | None:
+        """As `KeyStore` says."""
+        return self._kept_key(key_id, self._clock() / 1000)
 
-    def all(self, now_ms: int) -> Sequence[ApiKey]:
-        """Those that are not forgotten, the oldest first."""
-        found = (self.find(key_id, now_ms) for key_id in self._keys)
+    @asked
+    def list_keys(self) -> Sequence[ApiKey]:
+        """As `KeyStore` says."""
+        now_s = self._clock() / 1000
+        found = (self._kept_key(key_id, now_s) for key_id in self._keys)
         return sorted((key for key in found if key), key=lambda key: (key.created_s, key.id))
 
-    def rotate(
-        self, key_id: str, digest: str, *, grace_s: float, for_s: float | None, now_ms: int
+    @asked
+    def rotate_key(
+        self, key_id: str, digest: str, *, grace_s: float, for_s: float | None = None
     ) -> ApiKey | None:
-        """Another secret."""
-        key = self.find(key_id, now_ms)
+        """As `KeyStore` says."""
+        now_s = self._clock() / 1000
+        key = self._kept_key(key_id, now_s)
         if key is None or key.revoked_s:
             return None
-        now_s = now_ms / 1000
         ends_s = key.ends_s if for_s is None else now_s + for_s if for_s else 0.0
         old = (key.digest, now_s + grace_s) if grace_s else ("", 0.0)
         changed = replace(
             key, digest=digest, ends_s=ends_s, rotated_s=now_s, old_digest=old[0], old_ends_s=old[1]
         )
-        return self._save(changed, now_s)
+        return self._save_key(changed, now_s)
 
-    def revoke(self, key_id: str, *, why: str, now_ms: int) -> ApiKey | None:
-        """The end of it."""
-        key = self.find(key_id, now_ms)
+    @asked
+    def revoke_key(self, key_id: str, *, why: str) -> ApiKey | None:
+        """As `KeyStore` says."""
+        now_s = self._clock() / 1000
+        key = self._kept_key(key_id, now_s)
         if key is None or key.revoked_s:
             return key
-        return self._save(replace(key, revoked_s=now_ms / 1000, why=why), now_ms / 1000)
+        return self._save_key(replace(key, revoked_s=now_s, why=why), now_s)
 
-    def subscribe(self, on_change: Callable[[str], None]) -> None:
-        """Tell each change from now on."""
-        self._listeners.append(on_change)
+    def subscribe_keys(self, on_change: Callable[[str], None], on_gap: Callable[[], None]) -> None:
+        """As `KeyStore` says."""
+        self._key_listeners.append(on_change)
+        on_gap()
 
-    def _save(self, key: ApiKey, now_s: float) -> ApiKey:
+    def _kept_key(self, key_id: str, now_s: float) -> ApiKey | None:
+        """The key as it is now."""
+        key = self._keys.get(key_id)
+        return None if key is None or _forgotten_s(key) <= now_s else replace(key, now_s=now_s)
+
+    def _save_key(self, key: ApiKey, now_s: float) -> ApiKey:
         self._keys[key.id] = key
-        for listener in self._listeners:
+        for listener in self._key_listeners:
             listener(key.id)
         return replace(key, now_s=now_s)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from falcongate.errors import StoreAway
+from falcongate.state.in_process import InProcess, asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,18 +47,21 @@ class AuditLog(Protocol):
         ...
 
 
-class MemoryAudit:
-    """Changes in this process. Nothing here waits."""
+class MemoryAudit(InProcess):
+    """An `AuditLog` in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._noted: deque[Noted] = deque(maxlen=MAX_CHANGES)
 
-    def note(self, change: Change, now_ms: int) -> None:
-        """Remember it."""
-        self._noted.appendleft(Noted(now_ms / 1000, change))
+    @asked
+    def note_change(self, change: Change) -> None:
+        """As `AuditLog` says."""
+        self._noted.appendleft(Noted(self._clock() / 1000, change))
 
-    def last(self, count: int) -> Sequence[Noted]:
-        """The newest first."""
+    @asked
+    def changes(self, count: int) -> Sequence[Noted]:
+        """As `AuditLog` says."""
         return tuple(self._noted)[:count]
 
 

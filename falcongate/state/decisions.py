@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from falcongate.state.in_process import InProcess, asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-_T = TypeVar("_T")
+    from collections.abc import Iterable, Sequence
 
 MAX_OF_ONE: Final = 20
 """So many decisions of one request id are found at most: callers choose ids, and may use one again."""
@@ -58,46 +58,36 @@ class DecisionLog(Protocol):
         ...
 
 
-class MemoryDecisions:
-    """The decisions of a `MemoryState`, in this process."""
+class MemoryDecisions(InProcess):
+    """A `DecisionLog` in this process."""
 
-    _clock: Callable[[], int]
-
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._kept: dict[bool, deque[Decision]] = {True: deque(), False: deque()}
         self._last_ms = {True: 0, False: 0}
 
+    @asked
     def keep_decisions(self, decisions: Sequence[tuple[str, str]], *, most: int, are_wrong: bool) -> None:
         """As `DecisionLog` says."""
+        self._left(are_wrong=are_wrong)
+        now_ms = self._last_ms[are_wrong] = self._clock()
+        kept = self._kept[are_wrong]
+        kept.extendleft(Decision(now_ms / 1000, *decision) for decision in decisions)
+        while len(kept) > most:
+            kept.pop()
 
-        def keep() -> None:
-            self._forget(are_wrong=are_wrong)
-            now_ms = self._last_ms[are_wrong] = self._clock()
-            kept = self._kept[are_wrong]
-            kept.extendleft(Decision(now_ms / 1000, *decision) for decision in decisions)
-            while len(kept) > most:
-                kept.pop()
-
-        self._ask(keep)
-
+    @asked
     def decisions(self, count: int, *, are_wrong: bool) -> Sequence[Decision]:
         """As `DecisionLog` says."""
-        return self._ask(lambda: self._forget(are_wrong=are_wrong)[:count])
+        return self._left(are_wrong=are_wrong)[:count]
 
+    @asked
     def find_decisions(self, request_id: str) -> Sequence[Decision]:
         """As `DecisionLog` says."""
+        kept = (*self._left(are_wrong=True), *self._left(are_wrong=False))
+        return newest_first([one for one in kept if one.request_id == request_id])[:MAX_OF_ONE]
 
-        def find() -> Sequence[Decision]:
-            kept = (*self._forget(are_wrong=True), *self._forget(are_wrong=False))
-            return newest_first([decision for decision in kept if decision.request_id == request_id])
-
-        return self._ask(find)[:MAX_OF_ONE]
-
-    def _ask(self, work: Callable[[], _T]) -> _T:
-        """What the store makes of a question: it may be told to fail."""
-        raise NotImplementedError
-
-    def _forget(self, *, are_wrong: bool) -> tuple[Decision, ...]:
+    def _left(self, *, are_wrong: bool) -> tuple[Decision, ...]:
         """What is left of them, the newest first."""
         if self._clock() >= self._last_ms[are_wrong] + LIFE_S * 1000:
             self._kept[are_wrong].clear()

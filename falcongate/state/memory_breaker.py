@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.state.store import Breaker, Probe, Reported, Transition, whole_ms
+from falcongate.state.clock import whole_ms
+from falcongate.state.in_process import InProcess, asked
+from falcongate.state.store import BREAKER_BUCKETS, Breaker, Counts, Probe, Reported, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from falcongate.state.store import BreakerRules, Order, Outcome, State
 
-_BUCKETS: Final = 10
 _HISTORY_LENGTH: Final = 200
 _NOT_FORCED: Final = ("CLOSED", "OPEN", "HALF_OPEN")
 _FORCED: Final[Mapping[Order, State]] = {
@@ -21,14 +22,6 @@ _FORCED: Final[Mapping[Order, State]] = {
     "close": "FORCED_CLOSED",
     "disable": "DISABLED",
 }
-
-
-class Counts(NamedTuple):
-    """Calls, and how many of them failed and were slow."""
-
-    calls: int = 0
-    failures: int = 0
-    slow: int = 0
 
 
 @dataclass(slots=True)
@@ -41,18 +34,21 @@ class _Cell:
     history: deque[Transition] = field(default_factory=lambda: deque(maxlen=_HISTORY_LENGTH))
 
 
-class MemoryBreakers:
-    """Breakers by name. `now_ms` is the store's time, `SharedState` says the rest. Never waits."""
+class MemoryBreakers(InProcess):
+    """The breakers of a `SharedState`, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._cells: dict[str, _Cell] = {}
-        self._listeners: list[Callable[[Breaker], None]] = []
+        self._breaker_listeners: list[Callable[[Breaker], None]] = []
 
+    @asked
     def report(
-        self, name: str, rules: BreakerRules, *, host: str, generation: int, counts: Counts, now_ms: int
+        self, name: str, rules: BreakerRules, *, host: str, generation: int, counts: Counts
     ) -> Reported:
-        """Count what became of calls, and open if that is enough."""
-        cell = self._find(name, now_ms)
+        """As `SharedState` says."""
+        now_ms = self._clock()
+        cell = self._cell(name, now_ms)
         if generation != cell.breaker.generation:
             return Reported(cell.breaker, is_alone=False)
         before = cell.breaker
@@ -74,9 +70,11 @@ class MemoryBreakers:
         self._open(cell, rules, by=host, why=why)
         return Reported(cell.breaker, is_alone=False)
 
-    def ask_probe(self, name: str, rules: BreakerRules, *, owner: str, now_ms: int) -> Probe:
-        """Take the place of a probe."""
-        cell = self._find(name, now_ms)
+    @asked
+    def ask_probe(self, name: str, rules: BreakerRules, *, owner: str) -> Probe:
+        """As `SharedState` says."""
+        now_ms = self._clock()
+        cell = self._cell(name, now_ms)
         out = len(cell.probes)
         needed = max(rules.probes, rules.successes) - cell.breaker.successes
         granted = cell.breaker.state == "HALF_OPEN" and (
@@ -87,18 +85,13 @@ class MemoryBreakers:
         cell.breaker = replace(cell.breaker, probes=len(cell.probes))
         return Probe(granted, cell.breaker)
 
+    @asked
     def finish_probe(
-        self,
-        name: str,
-        rules: BreakerRules,
-        *,
-        owner: str,
-        generation: int,
-        outcome: Outcome,
-        now_ms: int,
+        self, name: str, rules: BreakerRules, *, owner: str, generation: int, outcome: Outcome
     ) -> Breaker:
-        """Take the result of a probe."""
-        cell = self._find(name, now_ms)
+        """As `SharedState` says."""
+        now_ms = self._clock()
+        cell = self._cell(name, now_ms)
         old = cell.breaker
         if generation != old.generation or old.state != "HALF_OPEN":
             return old
@@ -120,9 +113,10 @@ class MemoryBreakers:
                 self._move(cell, "CLOSED", by=owner, why=f"{successes} probes succeeded")
         return cell.breaker
 
-    def command(self, name: str, order: Order, *, by: str, why: str, for_s: float, now_ms: int) -> Breaker:
-        """Do what an operator says."""
-        cell = self._find(name, now_ms)
+    @asked
+    def command(self, name: str, order: Order, *, by: str, why: str, for_s: float = 0.0) -> Breaker:
+        """As `SharedState` says."""
+        cell = self._cell(name, self._clock())
         if order in _FORCED:
             cell.breaker = replace(cell.breaker, opened_times=0)
             self._move(cell, _FORCED[order], for_s=for_s, by=by, why=why)
@@ -133,22 +127,26 @@ class MemoryBreakers:
             self._move(cell, "CLOSED", by=by, why=why)
         return cell.breaker
 
-    def snapshot(self, names: Sequence[str], now_ms: int) -> Mapping[str, Breaker]:
-        """The breakers as they are now."""
-        return {name: self._find(name, now_ms).breaker for name in names}
+    @asked
+    def snapshot(self, names: Sequence[str]) -> Mapping[str, Breaker]:
+        """As `SharedState` says."""
+        now_ms = self._clock()
+        return {name: self._cell(name, now_ms).breaker for name in names}
 
+    @asked
     def history(self, name: str, count: int) -> Sequence[Transition]:
-        """The last transitions, the newest first."""
+        """As `SharedState` says."""
         cell = self._cells.get(name)
         return tuple(cell.history)[:count] if cell else ()
 
-    def subscribe(self, on_breaker: Callable[[Breaker], None]) -> None:
-        """Tell each transition, in the step that makes it."""
-        self._listeners.append(on_breaker)
+    def subscribe(self, on_breaker: Callable[[Breaker], None], on_gap: Callable[[], None]) -> None:
+        """As `SharedState` says; each transition is told in the step that makes it."""
+        self._breaker_listeners.append(on_breaker)
+        on_gap()
 
-    def take_over(self, breaker: Breaker, now_ms: int) -> None:
-        """Begin with a breaker as it was elsewhere at its `now_s`; its times become ours."""
-        ahead_s = now_ms / 1000 - breaker.now_s
+    def take_over(self, breaker: Breaker) -> None:
+        """Begin with a breaker as another store had it at its `now_s`; its times become ours."""
+        ahead_s = self._clock() / 1000 - breaker.now_s
         moved = replace(
             breaker,
             since_s=breaker.since_s + ahead_s,
@@ -157,7 +155,7 @@ class MemoryBreakers:
         )
         self._cells[breaker.name] = _Cell(moved)
 
-    def _find(self, name: str, now_ms: int) -> _Cell:
+    def _cell(self, name: str, now_ms: int) -> _Cell:
         """The breaker as it is now: whatever ends by time has ended."""
         cell = self._cells.setdefault(name, _Cell(Breaker(name)))
         cell.probes = {owner: ends for owner, ends in cell.probes.items() if ends > now_ms}
@@ -197,7 +195,7 @@ class MemoryBreakers:
         if state == "CLOSED":
             new = replace(new, opened_times=0, calls=0, failures=0, slow=0)
         cell.breaker = new
-        for listener in self._listeners:
+        for listener in self._breaker_listeners:
             listener(new)
 
 
@@ -205,9 +203,9 @@ def _counted(
     cell: _Cell, rules: BreakerRules, *, host: str, counts: Counts, now_ms: int
 ) -> dict[str, Counts]:
     """What is in the window by host, after these counts were added. The oldest bucket counts in full."""
-    width = -(-whole_ms(rules.window_s) // _BUCKETS)
+    width = -(-whole_ms(rules.window_s) // BREAKER_BUCKETS)
     start = now_ms - now_ms % width
-    first = start - _BUCKETS * width
+    first = start - BREAKER_BUCKETS * width
     cell.window = {at: told for at, told in cell.window.items() if first <= at[0] <= start}
     cell.window[start, host] = _sum((cell.window.get((start, host), Counts()), counts))
     return {

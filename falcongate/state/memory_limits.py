@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from falcongate.state.clock import whole_ms
+from falcongate.state.in_process import InProcess, asked, told
 from falcongate.state.keys import lease_key, limit_key
 from falcongate.state.store import Charged, Leased, Receipt, Verdict
 
@@ -78,22 +80,25 @@ class _Look:
         return 0
 
 
-class MemoryLimits:
-    """Sliding windows of callers. Never waits; `now_ms` is the store's time, `SharedState` says the rest.
+class MemoryLimits(InProcess):
+    """The sliding windows of a `SharedState`, in this process.
 
     When it looks through them it keeps `most`: those that end soonest go first. Until it looks again there
     may be a quarter more.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, *how: Any, most: int = _MOST, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._most = most
         self._counts: dict[str, _Counts] = {}
-        self._until_sweep = _SWEEP_EVERY
+        self._charges_until_sweep = _SWEEP_EVERY
 
-    def charge(self, charges: Sequence[Charge], now_ms: int) -> Charged:
-        """All windows of a request or none."""
+    @asked
+    def charge(self, charges: Sequence[Charge]) -> Charged:
+        """As `SharedState` says."""
+        now_ms = self._clock()
         self._sweep(now_ms)
-        looks = [_Look(self._find(charge, now_ms), charge, now_ms) for charge in charges]
+        looks = [_Look(self._found(charge, now_ms), charge, now_ms) for charge in charges]
         fits = [look.fits() for look in looks]
         admitted = all(fit or look.window.counts_only for fit, look in zip(fits, looks, strict=True))
         entries: list[tuple[Charge, int]] = []
@@ -106,14 +111,16 @@ class MemoryLimits:
         verdicts = tuple(look.verdict(fits=fit) for look, fit in zip(looks, fits, strict=True))
         return Charged(admitted, verdicts, Receipt(tuple(entries)))
 
-    def refund(self, receipt: Receipt, now_ms: int) -> None:
-        """Give back what the buckets still hold."""
+    @told
+    def refund(self, receipt: Receipt) -> None:
+        """As `SharedState` says."""
+        now_ms = self._clock()
         for charge, start in receipt.entries:
-            buckets = self._find(charge, now_ms).buckets
+            buckets = self._found(charge, now_ms).buckets
             if buckets.get(start, 0) >= charge.cost:
                 buckets[start] -= charge.cost
 
-    def _find(self, charge: Charge, now_ms: int) -> _Counts:
+    def _found(self, charge: Charge, now_ms: int) -> _Counts:
         counts = self._counts.get(limit_key(charge))
         if counts is None:
             return _Counts()
@@ -130,42 +137,48 @@ class MemoryLimits:
         counts.expires_ms = min(counts.expires_ms, now_ms + (window.buckets + 1) * window.width_ms)
 
     def _sweep(self, now_ms: int) -> None:
-        self._until_sweep -= 1
-        if self._until_sweep <= 0:
+        self._charges_until_sweep -= 1
+        if self._charges_until_sweep <= 0:
             living = [(key, counts) for key, counts in self._counts.items() if counts.expires_ms > now_ms]
             if len(living) > self._most:
                 living.sort(key=lambda entry: entry[1].expires_ms)
                 del living[: -self._most]
             self._counts = dict(living)
             # PERF: the more there are, the more seldom they are looked through.
-            self._until_sweep = max(_SWEEP_EVERY, len(living) // 4)
+            self._charges_until_sweep = max(_SWEEP_EVERY, len(living) // 4)
 
 
-class MemoryLeases:
-    """Places of concurrency limits: owner to expiry. Nothing here waits."""
+class MemoryLeases(InProcess):
+    """The places of a `SharedState`, in this process: owner to expiry."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._leases: dict[str, dict[str, int]] = {}
 
-    def lease(self, key: str, *, limit: int, owner: str, ends_ms: int, now_ms: int) -> Leased:
-        """Take a place or hold it for longer."""
+    @asked
+    def lease(self, key: str, *, limit: int, owner: str, ttl_s: float) -> Leased:
+        """As `SharedState` says."""
+        now_ms = self._clock()
         held = {who: ends for who, ends in self._leases.get(lease_key(key), {}).items() if ends > now_ms}
         granted = owner in held or len(held) < limit
         if granted:
-            held[owner] = ends_ms
+            held[owner] = now_ms + whole_ms(ttl_s)
         if held:
             self._leases[lease_key(key)] = held
         return Leased(granted, len(held))
 
-    def renew(self, key: str, *, owners: Sequence[str], ends_ms: int, now_ms: int) -> None:
-        """Hold places that have not ended."""
+    @told
+    def renew(self, key: str, *, owners: Sequence[str], ttl_s: float) -> None:
+        """As `SharedState` says."""
+        now_ms = self._clock()
         held = self._leases.get(lease_key(key), {})
         for owner in owners:
             if held.get(owner, 0) > now_ms:
-                held[owner] = ends_ms
+                held[owner] = now_ms + whole_ms(ttl_s)
 
+    @told
     def release(self, key: str, *, owner: str) -> None:
-        """Give a place back."""
+        """As `SharedState` says."""
         held = self._leases.get(lease_key(key), {})
         held.pop(owner, None)
         if not held:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from abc import ABC, abstractmethod
 from itertools import zip_longest
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from falcongate.state.in_process import InProcess, asked, told
 from falcongate.state.keys import plain
 from falcongate.state.totals import (
     KEPT_S,
@@ -20,27 +20,28 @@ from falcongate.state.totals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-_T = TypeVar("_T")
+    from collections.abc import Mapping, Sequence
 
 
-class MemoryTotals:
-    """Totals in this process. Nothing here waits; `now_ms` is the store's time."""
+class MemoryTotals(InProcess):
+    """A `TotalsStore` in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._totals: dict[str, int] = {}
         self._slots: dict[int, dict[str, list[int]]] = {}
         self._refused: dict[tuple[str, int], dict[str, int]] = {}
 
-    def add(
+    @told
+    def add_traffic(
         self,
         services: Mapping[str, Sequence[int]],
+        *,
         limits: Mapping[str, Sequence[int]],
         callers: Mapping[str, Mapping[str, int]],
-        now_ms: int,
     ) -> None:
-        """Add up, and forget what is too old."""
+        """As `TotalsStore` says; what is too old is forgotten."""
+        now_ms = self._clock()
         for name, number in totals_of(services, limits):
             if number:
                 self._totals[name] = self._totals.get(name, 0) + number
@@ -58,12 +59,15 @@ class MemoryTotals:
         self._slots = {at: kept for at, kept in self._slots.items() if at > start_s - KEPT_S}
         self._refused = {at: kept for at, kept in self._refused.items() if at[1] >= period_s - PERIOD_S}
 
+    @asked
     def totals(self) -> Mapping[str, int]:
-        """Everything since the beginning."""
+        """As `TotalsStore` says."""
         return dict(self._totals)
 
-    def lately(self, seconds: int, now_ms: int) -> Lately:
-        """The slots of so many seconds."""
+    @asked
+    def traffic(self, seconds: int) -> Lately:
+        """As `TotalsStore` says."""
+        now_ms = self._clock()
         last_s = _start(now_ms, SLOT_S)
         first_s = last_s - whole_slots(seconds) + SLOT_S
         slots = [
@@ -73,9 +77,10 @@ class MemoryTotals:
         ]
         return Lately(now_ms / 1000, slots)
 
-    def top(self, limits: Sequence[str], count: int, now_ms: int) -> Mapping[str, Sequence[tuple[str, int]]]:
-        """Who was refused most."""
-        period_s = _start(now_ms, PERIOD_S)
+    @asked
+    def top_callers(self, limits: Sequence[str], count: int) -> Mapping[str, Sequence[tuple[str, int]]]:
+        """As `TotalsStore` says."""
+        period_s = _start(self._clock(), PERIOD_S)
         return {limit: self._top(limit, count, period_s) for limit in limits}
 
     def _top(self, limit: str, count: int, period_s: int) -> Sequence[tuple[str, int]]:
@@ -84,41 +89,6 @@ class MemoryTotals:
             for caller, number in self._refused.get((limit, at_s), {}).items():
                 refused[caller] = refused.get(caller, 0) + number
         return _heaviest(refused, count)
-
-
-class TotalsInMemory(ABC):
-    """The `TotalsStore` of a store in this process, which has a clock and may be told to fail."""
-
-    _totals: MemoryTotals
-    _clock: Callable[[], int]
-
-    @abstractmethod
-    def _ask(self, work: Callable[[], _T]) -> _T: ...
-
-    @abstractmethod
-    def _tell(self, work: Callable[[], object]) -> None: ...
-
-    def add_traffic(
-        self,
-        services: Mapping[str, Sequence[int]],
-        *,
-        limits: Mapping[str, Sequence[int]],
-        callers: Mapping[str, Mapping[str, int]],
-    ) -> None:
-        """As `TotalsStore` says."""
-        self._tell(lambda: self._totals.add(services, limits, callers, self._clock()))
-
-    def totals(self) -> Mapping[str, int]:
-        """As `TotalsStore` says."""
-        return self._ask(self._totals.totals)
-
-    def traffic(self, seconds: int) -> Lately:
-        """As `TotalsStore` says."""
-        return self._ask(lambda: self._totals.lately(seconds, self._clock()))
-
-    def top_callers(self, limits: Sequence[str], count: int) -> Mapping[str, Sequence[tuple[str, int]]]:
-        """As `TotalsStore` says."""
-        return self._ask(lambda: self._totals.top(limits, count, self._clock()))
 
 
 def _start(now_ms: int, length_s: int) -> int:

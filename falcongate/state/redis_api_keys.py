@@ -11,6 +11,7 @@ from falcongate.state.redis_call import Script
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from falcongate.state.api_keys import NewKey
     from falcongate.state.redis_limits import Line
 
 _CREATE: Final = Script("api_key_create")
@@ -27,22 +28,13 @@ class RedisApiKeys:
     _line: Line
     _is_cluster: bool
 
-    def create_key(
-        self,
-        key_id: str,
-        digest: str,
-        *,
-        name: str,
-        by: str,
-        for_s: float = 0.0,
-        services: Sequence[str] = (),
-        rates: Sequence[str] = (),
-    ) -> ApiKey | None:
+    def create_key(self, new: NewKey) -> ApiKey | None:
         """As `KeyStore` says."""
         # First, as nobody could find a key that is on no list; one that is only listed is passed over.
-        self._index(key_id, for_s and for_s + KEPT_S)
-        texts = (API_KEY_CHANGES, key_id, digest, name, by, " ".join(services), " ".join(rates))
-        return self._one(_CREATE, key_id, *texts, repr(for_s), KEPT_S)
+        self._index(new.id, new.for_s and new.for_s + KEPT_S)
+        told = (API_KEY_CHANGES, new.id, new.digest, new.name, new.by)
+        lists = (" ".join(new.services), " ".join(new.rates))
+        return self._one(_CREATE, new.id, *told, *lists, repr(new.for_s), KEPT_S)
 
     def find_key(self, key_id: str) -> ApiKey | None:
         """As `KeyStore` says."""

@@ -6,18 +6,16 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from falcongate.state.clock import whole_ms
 from falcongate.state.keys import TRANSITIONS, breaker_keys, plain
 from falcongate.state.redis_call import Script
-from falcongate.state.store import Breaker, Probe, Reported, Transition, whole_ms
+from falcongate.state.store import BREAKER_BUCKETS, Breaker, Probe, Reported, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from falcongate.state.redis_limits import Line
-    from falcongate.state.store import BreakerRules, Order, Outcome
-
-BREAKER_BUCKETS: Final = 10
-"""Parts that the window of a breaker is counted in."""
+    from falcongate.state.store import BreakerRules, Counts, Order, Outcome
 
 
 class _BreakerScript(Script):
@@ -46,21 +44,13 @@ class RedisBreakers:
         self._is_cluster = is_cluster
 
     def report(
-        self,
-        name: str,
-        rules: BreakerRules,
-        *,
-        host: str,
-        generation: int,
-        calls: int,
-        failures: int,
-        slow: int,
+        self, name: str, rules: BreakerRules, *, host: str, generation: int, counts: Counts
     ) -> Reported:
         """As `SharedState` says."""
         told, is_alone = self._ask(
             _REPORT,
             name,
-            *(plain(host), generation, calls, failures, slow),
+            *(plain(host), generation, *counts),
             *(rules.max_failures, rules.failure_ratio, rules.slow_ratio, rules.min_calls),
             *(rules.window_s, BREAKER_BUCKETS, rules.quorum, rules.open_s, rules.max_open_s),
         )

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from falcongate.errors import StoreAway
+from falcongate.state.clock import whole_ms
 from falcongate.state.keys import lease_key, limit_key, plain
 from falcongate.state.redis_call import Kept, Script
-from falcongate.state.store import Charged, Charges, Leased, Receipt, Verdict, whole_ms
+from falcongate.state.store import Charged, Charges, Leased, Receipt, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

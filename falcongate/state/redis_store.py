@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from falcongate.state.clock import whole_ms
 from falcongate.state.heartbeat import Host
 from falcongate.state.keys import HOSTS, plain
 from falcongate.state.redis_api_keys import RedisApiKeys
@@ -15,7 +16,6 @@ from falcongate.state.redis_limits import RedisLimits
 from falcongate.state.redis_sessions import RedisSessions
 from falcongate.state.redis_tokens import RedisTokens
 from falcongate.state.redis_totals import RedisTotals
-from falcongate.state.store import whole_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from falcongate.state.clock import whole_ms
 from falcongate.state.keys import REVOCATIONS, REVOKED, key_set_key
 from falcongate.state.redis_call import Script
-from falcongate.state.store import whole_ms
 from falcongate.state.tokens import MOST_REVOKED, KeyDocument, Revocation
 
 if TYPE_CHECKING:

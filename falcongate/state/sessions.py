@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from falcongate.state.in_process import InProcess, asked, told
 
 _SWEEP_EVERY = 256
 
@@ -33,29 +35,35 @@ class SessionStore(Protocol):
         ...
 
 
-class MemorySessions:
-    """Sessions in this process. Nothing here waits; `now_ms` is the store's time."""
+class MemorySessions(InProcess):
+    """A `SessionStore` in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._sessions: dict[tuple[str, str], tuple[int, Session]] = {}
-        self._until_sweep = _SWEEP_EVERY
+        self._notes_until_sweep = _SWEEP_EVERY
 
-    def note(self, service: str, sid: str, session: Session, now_ms: int) -> None:
-        """Remember it for as long as it says."""
-        self._until_sweep -= 1
-        if self._until_sweep <= 0:
-            self._until_sweep = _SWEEP_EVERY
+    @asked
+    def note_session(self, service: str, sid: str, session: Session) -> None:
+        """As `SessionStore` says."""
+        now_ms = self._clock()
+        self._notes_until_sweep -= 1
+        if self._notes_until_sweep <= 0:
+            self._notes_until_sweep = _SWEEP_EVERY
             self._sessions = {key: known for key, known in self._sessions.items() if known[0] > now_ms}
         self._sessions[service, sid] = (now_ms + session.life_s * 1000, session)
 
-    def find(self, service: str, sid: str, now_ms: int) -> Session | None:
-        """What was noted, for longer now."""
+    @asked
+    def find_session(self, service: str, sid: str) -> Session | None:
+        """As `SessionStore` says."""
+        now_ms = self._clock()
         ends_ms, session = self._sessions.get((service, sid), (0, None))
         if session is None or ends_ms <= now_ms:
             return None
         self._sessions[service, sid] = (now_ms + session.life_s * 1000, session)
         return session
 
-    def forget(self, service: str, sid: str) -> None:
-        """It has ended."""
+    @told
+    def forget_session(self, service: str, sid: str) -> None:
+        """As `SessionStore` says."""
         self._sessions.pop((service, sid), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from falcongate.state.api_keys import KeyStore
 from falcongate.state.audit import AuditLog
@@ -25,16 +25,14 @@ if TYPE_CHECKING:
 State = Literal["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED"]
 """Of a breaker. The last three are an operator's word and hold until they end or are taken back."""
 
+BREAKER_BUCKETS: Final = 10
+"""Parts that the window of a breaker is counted in."""
+
 Outcome = Literal["SUCCESS", "FAILURE", "IGNORED"]
 """How a probe ended. IGNORED gives its place back and says nothing about the service."""
 
 Order = Literal["open", "close", "disable", "enable", "reset"]
 """What an operator can tell a breaker; see `SharedState.command`."""
-
-
-def whole_ms(seconds: float) -> int:
-    """Milliseconds, the store's unit, rounded up."""
-    return math.ceil(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +181,14 @@ class Breaker:
     last_failure_s: float = 0.0
 
 
+class Counts(NamedTuple):
+    """Calls of a service, and how many of them failed and were slow."""
+
+    calls: int = 0
+    failures: int = 0
+    slow: int = 0
+
+
 class Reported(NamedTuple):
     """The breaker after a report; `is_alone` if this host sees enough to open it and the quorum does not."""
 
@@ -235,15 +241,7 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
         """Give a place back; harmless if it has ended. Does not wait."""
 
     def report(
-        self,
-        name: str,
-        rules: BreakerRules,
-        *,
-        host: str,
-        generation: int,
-        calls: int,
-        failures: int,
-        slow: int,
+        self, name: str, rules: BreakerRules, *, host: str, generation: int, counts: Counts
     ) -> Reported:
         """Tell what became of the calls since the last report; opens the breaker if that is enough.
 

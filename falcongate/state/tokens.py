@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from falcongate.errors import StoreAway
+from falcongate.state.clock import whole_ms
+from falcongate.state.in_process import InProcess, asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,64 +86,79 @@ class TokenStore(Protocol):
         ...
 
 
-class MemoryTokens:
-    """The same in this process. Nothing here waits; `now_ms` is the store's time."""
+class MemoryTokens(InProcess):
+    """A `TokenStore` in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *how: Any, **also: Any) -> None:
+        super().__init__(*how, **also)
         self._revoked: dict[str, Revocation] = {}
-        self._listeners: list[Callable[[Revocation], None]] = []
-        self._keys: dict[str, tuple[str, int, int]] = {}
+        self._revocation_listeners: list[Callable[[Revocation], None]] = []
+        self._published: dict[str, tuple[str, int, int]] = {}
 
-    def revoke(self, asked: Revocation, now_ms: int) -> Revocation | None:
-        """`ends_s` of what is asked are the seconds that it lasts."""
-        self._forget(now_ms)
-        known = self._revoked.get(asked.member)
+    @asked
+    def revoke(self, member: str, *, for_s: float, by: str, why: str) -> Revocation | None:
+        """As `TokenStore` says."""
+        now_ms = self._forget_revoked()
+        known = self._revoked.get(member)
         if known is None and len(self._revoked) >= MOST_REVOKED:
             return None
         now_s = now_ms / 1000
-        ends_s = max(now_s + asked.ends_s, known.ends_s if known else 0)
-        made = asked._replace(at_s=now_s, now_s=now_s, ends_s=ends_s)
-        self._revoked[asked.member] = made
-        self._tell(made)
+        ends_s = max((now_ms + whole_ms(for_s)) / 1000, known.ends_s if known else 0)
+        made = self._revoked[member] = Revocation(member, now_s, ends_s, now_s, by, why)
+        self._tell_revocation(made)
         return made
 
-    def restore(self, member: str, now_ms: int) -> bool:
-        """Whether there was one to take back."""
-        self._forget(now_ms)
+    @asked
+    def restore(self, member: str) -> bool:
+        """As `TokenStore` says."""
+        now_ms = self._forget_revoked()
         if self._revoked.pop(member, None) is None:
             return False
-        self._tell(Revocation(member, 0, 0, now_ms / 1000))
+        self._tell_revocation(Revocation(member, 0, 0, now_ms / 1000))
         return True
 
-    def revocations(self, now_ms: int) -> Sequence[Revocation]:
-        """All that hold."""
-        self._forget(now_ms)
+    @asked
+    def revocations(self) -> Sequence[Revocation]:
+        """As `TokenStore` says."""
+        now_ms = self._forget_revoked()
         known = sorted(self._revoked.values(), key=lambda one: (one.ends_s, one.member))
         return tuple(one._replace(now_s=now_ms / 1000) for one in known)
 
-    def subscribe(self, listener: Callable[[Revocation], None]) -> None:
-        """Tell it each from now on."""
-        self._listeners.append(listener)
+    def subscribe_revocations(
+        self, on_news: Callable[[Revocation], None], on_gap: Callable[[], None]
+    ) -> None:
+        """As `TokenStore` says; nobody calls again here."""
+        self._revocation_listeners.append(on_news)
+        with suppress(StoreAway):
+            on_gap()
 
-    def note_keys(self, url: str, text: str, *, for_ms: int, age_ms: int, now_ms: int) -> None:
-        """Remember them, unless what is known was fetched later."""
-        known, at_ms, ends_ms = self._kept(url, now_ms)
-        if now_ms - age_ms >= at_ms:
-            known, at_ms = text, now_ms - age_ms
-        self._keys[url] = (known, at_ms, max(ends_ms, now_ms + for_ms))
+    @asked
+    def note_keys(self, url: str, text: str, *, for_s: int, age_s: float = 0) -> None:
+        """As `TokenStore` says."""
+        now_ms = self._clock()
+        fetched_ms = now_ms - whole_ms(age_s)
+        known, at_ms, ends_ms = self._kept_keys(url, now_ms)
+        if fetched_ms >= at_ms:
+            known, at_ms = text, fetched_ms
+        self._published[url] = (known, at_ms, max(ends_ms, now_ms + for_s * 1000))
 
-    def find_keys(self, url: str, now_ms: int) -> KeyDocument | None:
-        """What was noted."""
-        text, at_ms, _ = self._kept(url, now_ms)
+    @asked
+    def find_keys(self, url: str) -> KeyDocument | None:
+        """As `TokenStore` says."""
+        now_ms = self._clock()
+        text, at_ms, _ = self._kept_keys(url, now_ms)
         return KeyDocument(text, (now_ms - at_ms) / 1000) if text else None
 
-    def _kept(self, url: str, now_ms: int) -> tuple[str, int, int]:
-        kept = self._keys.get(url, _NO_KEYS)
+    def _kept_keys(self, url: str, now_ms: int) -> tuple[str, int, int]:
+        kept = self._published.get(url, _NO_KEYS)
         return kept if kept[2] > now_ms else _NO_KEYS
 
-    def _forget(self, now_ms: int) -> None:
+    def _forget_revoked(self) -> int:
+        """Forget what has ended; what time it is."""
+        now_ms = self._clock()
         self._revoked = {name: one for name, one in self._revoked.items() if one.ends_s > now_ms / 1000}
+        return now_ms
 
-    def _tell(self, news: Revocation) -> None:
-        for listener in self._listeners:
+    def _tell_revocation(self, news: Revocation) -> None:
+        for listener in self._revocation_listeners:
             listener(news)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from falcongate.state.store import Breaker, BreakerRules, Outcome, Probe, Reported
+from falcongate.state.store import Breaker, BreakerRules, Counts, Outcome, Probe, Reported
 from tests.contract.stores import Opened
 
 RULES = BreakerRules(
@@ -32,7 +32,7 @@ def report(
     if generation is None:
         generation = see(opened).generation
     return opened.state.report(
-        "hr", rules, host=host, generation=generation, calls=calls, failures=failures, slow=slow
+        "hr", rules, host=host, generation=generation, counts=Counts(calls, failures, slow)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from falcongate.state.api_keys import KEPT_S, ApiKey
+from falcongate.state.api_keys import KEPT_S, ApiKey, NewKey
 from tests.contract.stores import START_MS, Opened
 
 ID = "0123456789ab"
@@ -13,7 +13,7 @@ START_S = START_MS / 1000
 
 def create(opened: Opened, key_id: str = ID, digest: str = "first", **rest: object) -> ApiKey | None:
     """A key of this test."""
-    return opened.state.create_key(key_id, digest, name="billing", by="jane@gw-1", **rest)  # type: ignore[arg-type]
+    return opened.state.create_key(NewKey(key_id, digest, "billing", "jane@gw-1", **rest))  # type: ignore[arg-type]
 
 
 def test_a_key_is_found_as_it_was_created(opened: Opened) -> None:
@@ -52,7 +52,7 @@ def test_an_id_that_is_taken_stays_whose_it_was(opened: Opened) -> None:
 
 @pytest.mark.parametrize("text", ["", "} {", "a\nb", "über", "x" * 500])
 def test_names_reasons_and_who_are_any_text(opened: Opened, text: str) -> None:
-    made = opened.state.create_key(ID, "first", name=text, by=text)
+    made = opened.state.create_key(NewKey(ID, "first", text, text))
     revoked = opened.state.revoke_key(ID, why=text)
 
     assert made is not None

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from falcongate.errors import StoreAway
 from falcongate.state import redis_decisions
 from falcongate.state.decisions import LIFE_S, MAX_OF_ONE, Decision, last_decisions
-from falcongate.state.memory_store import Fault, MemoryState, StoreAway
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.contract import stores
 from tests.contract.layout import keys, lifetime_s
 from tests.contract.stores import START_MS, Opened

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falcongate.state.store import Breaker, BreakerRules, SharedState
+from falcongate.state.store import Breaker, BreakerRules, Counts, SharedState
 from tests.contract import stores
 from tests.contract.stores import Opened
 from tests.support.redis_servers import RedisServer
@@ -65,9 +65,7 @@ def take(state: SharedState, rules: BreakerRules, step: Step, generations: list[
     if kind == "finish":
         return state.finish_probe(name, rules, owner=owner, generation=generation, outcome=what)
     calls, failures, slow = what
-    return state.report(
-        name, rules, host=owner, generation=generation, calls=calls, failures=failures, slow=slow
-    )
+    return state.report(name, rules, host=owner, generation=generation, counts=Counts(calls, failures, slow))
 
 
 def replay(opened: Opened, rules: BreakerRules, history: list[Step | float]) -> list[Any]:
@@ -91,7 +89,7 @@ def replay(opened: Opened, rules: BreakerRules, history: list[Step | float]) -> 
     return [answers, heard, *(opened.state.history(name, 100) for name in NAMES)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rules=rules, history=histories)
 def test_the_scripts_of_the_breaker_answer_as_the_model_does(
     rules: BreakerRules, history: list[Step | float]
@@ -100,14 +98,14 @@ def test_the_scripts_of_the_breaker_answer_as_the_model_does(
         assert replay(model, rules, history) == replay(fake, rules, history)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rules=rules, history=histories)
 def test_on_a_server_too(redis_server: RedisServer, rules: BreakerRules, history: list[Step | float]) -> None:
     with stores.memory() as model, stores.real(redis_server) as server:
         assert replay(model, rules, history) == replay(server, rules, history)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rules=rules.map(lambda rules: replace(rules, max_failures=1, quorum=1, open_s=1.0)),
     history=st.lists(
@@ -124,7 +122,7 @@ def test_never_are_more_probes_out_than_allowed(
 ) -> None:
     with stores.memory() as opened:
         state = opened.state
-        state.report("hr", rules, host="gw", generation=0, calls=1, failures=1, slow=0)
+        state.report("hr", rules, host="gw", generation=0, counts=Counts(1, 1, 0))
         opened.clock.move(1)
         out: dict[str, float] = {}
         for kind, owner, pause_s in history:
@@ -166,7 +164,7 @@ def replay_places(opened: Opened, history: list[tuple[str, str, Any]]) -> list[A
     return answers
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(history=st.lists(places, max_size=40))
 def test_places_are_given_by_the_scripts_as_by_the_model(history: list[tuple[str, str, Any]]) -> None:
     with stores.memory() as model, stores.fake() as fake:

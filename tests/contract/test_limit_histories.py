@@ -29,7 +29,7 @@ pauses_s = st.sampled_from([0, 0, 0.001, 1, 5.999, 6, 29.999, 30, 59.999, 60, 60
     0, 70_000
 ).map(lambda ms: ms / 1000)
 arrivals = st.lists(st.tuples(pauses_s, st.integers(1, 4)), max_size=40)
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def most_in_any(length_s: float, admitted: list[tuple[float, int]]) -> int:

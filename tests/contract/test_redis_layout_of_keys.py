@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from falcongate.state.api_keys import NewKey
 from falcongate.state.audit import Change
 from tests.contract.layout import fields, lifetime_s
 from tests.contract.stores import START_MS, Opened
@@ -16,7 +17,7 @@ DAY_S = 86_400
 
 
 def create(opened: Opened, **rest: object) -> None:
-    opened.state.create_key(KEY_ID, "first", name="billing", by="jane@gw-1", **rest)  # type: ignore[arg-type]
+    opened.state.create_key(NewKey(KEY_ID, "first", "billing", "jane@gw-1", **rest))  # type: ignore[arg-type]
 
 
 def test_an_api_key_is_a_hash_that_outlives_its_end(opened: Opened) -> None:

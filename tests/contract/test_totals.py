@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from falcongate.errors import StoreAway
+from falcongate.state.in_process import Fault
 from falcongate.state.keys import plain
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.memory_store import MemoryState
 from falcongate.state.totals import KEPT_S, MAX_CALLERS, PERIOD_S, SLOT_S
 from tests.contract import stores
 from tests.contract.stores import START_MS, Opened
@@ -175,7 +176,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_every_store_tells_what_the_one_in_the_process_does(
     open_store: Callable[[], AbstractContextManager[Opened]],

@@ -7,7 +7,7 @@ import pytest
 from falcongate.admission.api_keys import ApiKeys
 from falcongate.denials import Unauthorized
 from falcongate.exchange import Caller
-from falcongate.state.api_keys import ApiKey
+from falcongate.state.api_keys import ApiKey, NewKey
 from falcongate.state.memory_store import MemoryState
 from falcongate.wire.api_key import make_key, parse_key
 from tests.unit.making import make_exchange
@@ -42,7 +42,7 @@ class World:
     def create(self, **rest: object) -> str:
         """A new key, as its caller has it."""
         return self.with_secret(lambda key_id, digest: self.state.create_key(
-            key_id, digest, name="billing", by="jane", **rest  # type: ignore[arg-type]
+            NewKey(key_id, digest, "billing", "jane", **rest)  # type: ignore[arg-type]
         ))  # fmt: skip
 
     def rotate(self, text: str, *, grace_s: float) -> str:

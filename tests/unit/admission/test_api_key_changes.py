@@ -7,8 +7,8 @@ import pytest
 
 from falcongate.exchange import Caller
 from falcongate.outages import CredentialsUnknown
-from falcongate.state.api_keys import ApiKey
-from falcongate.state.memory_store import Fault
+from falcongate.state.api_keys import ApiKey, NewKey
+from falcongate.state.in_process import Fault
 from falcongate.wire.api_key import make_key, parse_key
 from tests.unit.admission.keys_world import World, id_of
 
@@ -54,7 +54,7 @@ def test_a_new_secret_is_good_on_a_worker_that_has_not_heard_of_it(world: World)
     old = world.create()
     world.find(old)
     hear = world.keys._hear  # noqa: SLF001
-    world.state._keys._listeners.clear()  # noqa: SLF001
+    world.state._key_listeners.clear()  # noqa: SLF001
     new = world.rotate(old, grace_s=0)
     world.passed_s = 1.5
 
@@ -79,7 +79,7 @@ def test_a_key_is_known_at_once_where_it_was_looked_for_before_it_was_made(world
     world.why_not(text)
     parsed = parse_key(text)
     assert parsed is not None
-    world.state.create_key(parsed.id, parsed.digest.hex(), name="a", by="b")
+    world.state.create_key(NewKey(parsed.id, parsed.digest.hex(), "a", "b"))
 
     assert world.find(text) is not None
 

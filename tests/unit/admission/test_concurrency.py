@@ -9,7 +9,8 @@ from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Exchange
 from falcongate.outages import LimitsUnknown
 from falcongate.refusals import ServiceFull, TooManyAtOnce
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.support.turns import until
 from tests.unit.making import make_exchange, make_match, make_route
 

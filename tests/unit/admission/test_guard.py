@@ -14,7 +14,8 @@ from falcongate.config.settings import GatewaySettings
 from falcongate.errors import Stage
 from falcongate.exchange import Exchange
 from falcongate.refusals import CircuitOpen, ServiceDisabled
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.unit.making import make_exchange, make_match, make_route
 
 

@@ -11,7 +11,8 @@ from gevent.event import Event
 from falcongate.admission import key_sets
 from falcongate.admission.key_sets import KeysAway, KeySet, Pace
 from falcongate.outages import KeysUnavailable
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.support.tokens import Signer
 from tests.unit.admission.proving import URL, Published
 

@@ -8,7 +8,8 @@ from falcongate.admission.limits import NOTHING, Limits
 from falcongate.config.settings import GatewaySettings
 from falcongate.outages import LimitsUnknown
 from falcongate.refusals import LimitReached
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Receipt
 from tests.unit.making import make_exchange, make_match, make_route
 

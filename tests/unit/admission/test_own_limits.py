@@ -9,7 +9,8 @@ from falcongate.admission.policies import OwnLimits, limits_of
 from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Caller, Exchange
 from falcongate.refusals import LimitReached
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.unit.making import make_exchange, make_match, make_route
 
 KEY = Caller("api_key", "0123456789ab", rates=("3/m", "5/d"))

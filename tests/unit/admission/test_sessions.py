@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from falcongate.admission.sessions import Sessions
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 
 HERE, THERE = "http://10.0.0.1:3000", "http://10.0.0.2:3000"
 

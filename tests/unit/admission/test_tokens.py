@@ -10,7 +10,8 @@ from falcongate.admission import tokens as tokens_module
 from falcongate.admission.tokens import Tokens
 from falcongate.denials import Unauthorized
 from falcongate.outages import KeysUnavailable
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.support.tokens import Signer, claims
 from tests.unit.admission.proving import URL, Published, bearing, make_tokens, why_not
 from tests.unit.making import make_exchange

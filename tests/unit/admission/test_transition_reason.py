@@ -10,12 +10,12 @@ from falcongate.admission.guard import Guard
 from falcongate.admission.transition_reason import reason_of
 from falcongate.config.breaker import BreakerSettings
 from falcongate.state.memory_store import MemoryState
-from falcongate.state.store import Breaker, BreakerRules, Outcome
+from falcongate.state.store import Breaker, BreakerRules, Counts, Outcome
 
 
 def reported(rules: BreakerRules, **counts: int) -> Breaker:
     """A breaker that these calls were too much for."""
-    return MemoryState().report("hr", rules, host="a", generation=0, **counts).breaker
+    return MemoryState().report("hr", rules, host="a", generation=0, counts=Counts(**counts)).breaker
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_opens_it_is_told_as_the_store_says_it(
 def test_time_and_probes(outcome: Outcome) -> None:
     rules = BreakerRules(open_s=0.001, successes=1)
     state = MemoryState()
-    state.report("hr", rules, host="a", generation=0, calls=5, failures=5, slow=0)
+    state.report("hr", rules, host="a", generation=0, counts=Counts(5, 5, 0))
     waiting: Callable[[], Breaker] = lambda: state.snapshot(["hr"])["hr"]  # noqa: E731  # asked again and again
     half_open = next(breaker for breaker in iter(waiting, None) if breaker.state == "HALF_OPEN")
     assert reason_of(half_open) == "time"
@@ -55,7 +55,7 @@ def test_time_and_probes(outcome: Outcome) -> None:
 @pytest.mark.parametrize("order", ["open", "close", "disable", "reset"])
 def test_an_operator_s_words_decide_nothing(order: str) -> None:
     state = MemoryState()
-    state.report("hr", BreakerRules(), host="a", generation=0, calls=5, failures=5, slow=0)
+    state.report("hr", BreakerRules(), host="a", generation=0, counts=Counts(5, 5, 0))
     ordered = state.command("hr", order, by="jane", why="3 probes succeeded")  # type: ignore[arg-type]
     assert reason_of(ordered) == "operator"
 

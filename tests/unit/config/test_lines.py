@@ -11,7 +11,7 @@ from falcongate.config.lines import line_of
 from tests.unit.config.writing import Writer, files
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(files())
 def test_every_key_is_found_where_it_was_written(written: Writer) -> None:
     tomllib.loads(written.text)

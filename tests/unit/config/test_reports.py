@@ -94,7 +94,7 @@ def test_the_report_in_the_docs_is_a_real_one() -> None:
         assert f"\n```text\n{shown}```\n" in page
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(document=documents, environ=environments)
 def test_whatever_is_written_there_are_settings_or_a_report(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any], environ: dict[str, str]

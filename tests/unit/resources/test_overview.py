@@ -10,7 +10,7 @@ import pytest
 from falcongate.resources import overview
 from falcongate.resources.picture import shown_hosts
 from falcongate.state.heartbeat import Host, Saying
-from falcongate.state.memory_store import Fault
+from falcongate.state.in_process import Fault
 from tests.unit.resources.looked_at import NOW_MS, SAYING, Alive, Decision, World
 
 

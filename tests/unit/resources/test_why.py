@@ -12,7 +12,8 @@ import pytest
 from falcongate.exchange import EXCHANGE
 from falcongate.middleware.problem import add_error_handlers
 from falcongate.resources.why import Why
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 from tests.unit.making import make_exchange
 from tests.unit.resources.policies import operators
 

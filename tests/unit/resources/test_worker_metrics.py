@@ -18,8 +18,9 @@ from falcongate.resources import worker_metrics
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
 from falcongate.server.worker import FalcongateWorker
 from falcongate.state.heartbeat import Host
-from falcongate.state.memory_store import Fault, MemoryState
-from falcongate.state.store import Breaker, BreakerRules
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
+from falcongate.state.store import Breaker, BreakerRules, Counts
 from falcongate.telemetry.transitions import Transition
 from falcongate.upstream.targets import Targets
 from tests.support.turns import until
@@ -92,7 +93,7 @@ def test_a_transition_is_told_with_its_reason_and_whose_it_is(
     told: list[tuple[Transition, bool]], name: str
 ) -> None:
     state = MemoryState()
-    opened = state.report(name, RULES, host="a", generation=0, calls=1, failures=1, slow=0).breaker
+    opened = state.report(name, RULES, host="a", generation=0, counts=Counts(1, 1, 0)).breaker
     worker = WorkerMetrics()
     worker.tell_of_transition(opened, False)  # noqa: FBT003  # as guards do
     ordered = state.command(name, "close", by="jane", why="it is well")
@@ -125,7 +126,7 @@ def asked(state: MemoryState, *names: str, redis: str = "connected") -> dict[str
 
 def test_what_all_hosts_share_is_asked_when_it_is_scraped(name: str) -> None:
     state = MemoryState()
-    state.report(name, RULES, host="a", generation=0, calls=9, failures=1, slow=0)
+    state.report(name, RULES, host="a", generation=0, counts=Counts(9, 1, 0))
     state.add_traffic({name: [7, 2, 7]}, limits={"api": [3, 1, 0]}, callers={})
     families = asked(state, name, "other")
     assert families["falcongate_cluster_requests_total"] == {

@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from falcongate.state.audit import Change, audit
-from falcongate.state.memory_store import Fault, MemoryState
+from falcongate.state.in_process import Fault
+from falcongate.state.memory_store import MemoryState
 
 CHANGE = Change("jane@gw-1", "command line", "breaker disable", "hr", "two\nlines")
 

@@ -68,7 +68,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("parse", ["prometheus", "openmetrics"])
-@settings(max_examples=50, deadline=None)  # it waits for the disk
+@settings(max_examples=50)  # it waits for the disk
 @given(
     workers=st.lists(
         st.tuples(

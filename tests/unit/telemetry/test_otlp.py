@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -41,7 +41,6 @@ def read(span: Span) -> OfficialSpan:
     return request.resource_spans[0].scope_spans[0].spans[0]
 
 
-@settings(deadline=None)
 @given(
     trace_id=st.text(HEX, min_size=32, max_size=32),
     parent_id=st.sampled_from(["", "b7ad6b7169203332"]),
@@ -99,7 +98,6 @@ def test_nothing_is_sent_that_the_official_reader_does_not_know() -> None:
     assert (scope.name, scope.version) == ("falcongate", "1.2")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20) | st.text("\ud800\udfff\0\u20ac", max_size=20))
 def test_what_utf8_cannot_hold_does_not_spoil_a_batch(text: str) -> None:
     told = read(USUAL._replace(name=text, attributes={"key": text}, error=text))
@@ -117,7 +115,6 @@ def test_many_spans_make_one_request() -> None:
     assert [told.name for told in spans_in(ENVELOPE.render(spans))] == [str(number) for number in range(300)]
 
 
-@settings(deadline=None)
 @given(rejected=st.integers(0, 2**63 - 1), why=st.text(max_size=40))
 def test_what_a_receiver_rejects_is_read(rejected: int, why: str) -> None:
     assert parse_answer(rejecting(rejected, why)) == Kept(rejected, why)
@@ -144,7 +141,6 @@ def test_fields_of_later_versions_are_passed_over() -> None:
     assert parse_answer(later) == Kept(5, "")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_answer_is_anybodys_failure(data: bytes) -> None:
     assert parse_answer(data).rejected >= 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.wire.trace_context import parse_traceparent, sound_tracestate
@@ -69,7 +69,6 @@ def test_what_is_malformed_is_nothing(text: str) -> None:
     assert parse_traceparent(text) is None
 
 
-@settings(deadline=None)
 @given(st.text("0123456789abcdefABCDEF-, ", max_size=70) | st.text(max_size=70))
 def test_nothing_but_hexadecimal_of_the_right_length_ever_comes_out(text: str) -> None:
     parent = parse_traceparent(text)
@@ -120,7 +119,6 @@ def test_too_much_loses_long_members_first_and_then_those_on_the_right() -> None
     assert sound_tracestate(",".join([long, *short])) == ",".join(short[:8])
 
 
-@settings(deadline=None)
 @given(st.lists(MEMBERS, max_size=40).map(",".join) | st.text(max_size=60))
 def test_what_is_sent_on_is_sound_short_and_the_callers_own(text: str) -> None:
     sent = sound_tracestate(text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from falcongate.commands.explain import explain
 from falcongate.config.identity import TokenSettings
 from falcongate.config.settings import GatewaySettings
-from falcongate.explain import explain
 
 SETTINGS = GatewaySettings.model_validate(
     {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentTypeError
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.cli_state import moment, with_state
-from falcongate.explain import aligned, shown
+from falcongate.commands.shared_state import with_state
+from falcongate.commands.terminal import aligned, moment, number, shown
 from falcongate.state.decisions import last_decisions
 
 if TYPE_CHECKING:
@@ -30,15 +30,10 @@ def add_why_command(command: Callable[..., ArgumentParser], with_config: Argumen
     made = command("why", _why, "Tell why a request was answered as it was.", with_config)
     made.add_argument("request_id", metavar="REQUEST_ID", nargs="?", help="as in X-Request-ID; else the last")
     made.add_argument(
-        "--last", type=_count, metavar="N", help=f"how many; else {_LAST}, and of one request id the last"
-    )
+        "--last", type=partial(number, most=_MOST), metavar="N",
+        help=f"how many; else {_LAST}, and of one request id the last",
+    )  # fmt: skip
     made.add_argument("--json", action="store_true", help="for programs")
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
-        raise ArgumentTypeError(f"must be a number from 1 to {_MOST}, not {text!r}")
-    return int(text)
 
 
 def _why(arguments: Namespace) -> int:
@@ -96,17 +91,11 @@ def _line(told: _Told) -> tuple[str, ...]:
         told["request_id"], told["method"], told["path"], str(told["status"]), told["answered_by"],
         told["problem"] or "-",
     )  # fmt: skip
-    return moment(told["at_s"]), *map(shown, words)
+    return moment(told["at_s"]), *words
 
 
 def _rows(told: _Told) -> Iterator[tuple[str, str]]:
     """Rows of a word and what there is to say."""
-    # Paths, names and reasons are anybody's text, and this is somebody's terminal.
-    for word, text in _unsafe_rows(told):
-        yield word, shown(text)
-
-
-def _unsafe_rows(told: _Told) -> Iterator[tuple[str, str]]:
     yield "request", told["request_id"]
     yield "at", f"{moment(told['at_s'])} by {told.get('host', '?')}, worker {told.get('worker', '?')}"
     if told.get("trace_id"):
@@ -124,8 +113,8 @@ def _unsafe_rows(told: _Told) -> Iterator[tuple[str, str]]:
     yield from _route(told)
     yield from _breaker(told.get("breaker"))
     yield from _limits(told)
-    for number, attempt in enumerate(told.get("attempts", ()), 1):
-        yield f"attempt {number}", _attempt(attempt)
+    for at, attempt in enumerate(told.get("attempts", ()), 1):
+        yield f"attempt {at}", _attempt(attempt)
     first = f", first byte after {told['first_byte_ms']:g}" if told["first_byte_ms"] else ""
     service = f", {told['service_ms']:g} of it the service's" if told["service_ms"] else ""
     yield "took", f"{told['duration_ms']:g} ms{first}{service}"

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
+from falcongate.commands.shared_state import mistake, note, who_orders, with_state
+from falcongate.commands.terminal import add_actions, aligned, length, moment
 from falcongate.config.checks_identity import no_such
 from falcongate.config.policies import parse_rate
-from falcongate.explain import aligned, shown
+from falcongate.state.api_keys import NewKey
 from falcongate.wire.api_key import KeyText, is_key_id, make_key, parse_key
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Callable
 
     from falcongate.config.settings import GatewaySettings
@@ -33,14 +34,9 @@ _ONCE: Final = "This is the only time that the key is shown: only a digest of it
 def add_keys_command(command: Callable[..., ArgumentParser], with_config: ArgumentParser) -> None:
     """Add `keys` with all that can be done."""
     keys = command("keys", None, "Make, show and end API keys, for all hosts.")
-    actions = keys.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, run: Callable[[Namespace], int], purpose: str) -> ArgumentParser:
-        made = actions.add_parser(name, help=purpose, description=purpose, parents=[with_config])
-        made.set_defaults(run=run)
-        made.add_argument("--json", action="store_true", help="for programs")
-        return made
-
+    with_json = ArgumentParser(add_help=False)
+    with_json.add_argument("--json", action="store_true", help="for programs")
+    action = add_actions(keys, with_config, with_json)
     creating = action("create", _create, "Make a key, and show it this once.")
     creating.add_argument("name", type=_name, metavar="NAME", help="whose it is, or what for")
     creating.add_argument("--for", dest="for_s", type=_length, metavar="90d", help="how long; else for ever")
@@ -108,15 +104,9 @@ def _create(arguments: Namespace) -> int:
             raise mistake("--rate", " ".join(rates), "two of these look at the same time; give one of them")
         _warn_of_forgetting(settings)
         text, made = _new()
-        key = state.create_key(
-            made.id,
-            made.digest.hex(),
-            name=arguments.name,
-            by=who_orders(),
-            for_s=arguments.for_s or 0.0,
-            services=services,
-            rates=rates,
-        )
+        digest, for_s = made.digest.hex(), arguments.for_s or 0.0
+        new = NewKey(made.id, digest, arguments.name, who_orders(), for_s, services, rates)
+        key = state.create_key(new)
         if key is None:
             return _no(f"there is a key {made.id} already; try again")
         note(state, "key create", f"{key.id} {key.name}")
@@ -213,23 +203,23 @@ def _plain(key: ApiKey) -> dict[str, Any]:
 
 def _row(key: ApiKey) -> tuple[str, ...]:
     services, limits = " ".join(key.services) or "all", " ".join(key.rates) or "-"
-    return key.id, shown(key.name), _state(key), moment(key.created_s), moment(key.ends_s), services, limits
+    return key.id, key.name, _state(key), moment(key.created_s), moment(key.ends_s), services, limits
 
 
 def _facts(key: ApiKey) -> list[tuple[str, str]]:
     old = f"good until {moment(key.old_ends_s)}" if key.old_ends_s > key.now_s else "-"
     return [
         ("id", key.id),
-        ("name", shown(key.name)),
+        ("name", key.name),
         ("state", _state(key)),
-        ("created", f"{moment(key.created_s)} by {shown(key.by)}"),
+        ("created", f"{moment(key.created_s)} by {key.by}"),
         ("ends", moment(key.ends_s)),
         ("services", " ".join(key.services) or "all"),
         ("limits", " ".join(key.rates) or "none of its own"),
         ("rotated", moment(key.rotated_s)),
         ("secret before", old),
         ("revoked", moment(key.revoked_s)),
-        ("why", shown(key.why) or "-"),
+        ("why", key.why or "-"),
     ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from falcongate.cli_state import moment, with_state
-from falcongate.explain import aligned, shown
+from falcongate.commands.shared_state import with_state
+from falcongate.commands.terminal import aligned, moment, number
 from falcongate.state.audit import MAX_CHANGES
 
 if TYPE_CHECKING:
@@ -24,14 +24,9 @@ _LAST: Final = 50
 def add_audit_command(command: Callable[..., ArgumentParser], with_config: ArgumentParser) -> None:
     """Add `audit`."""
     made = command("audit", _audit, "Tell what was changed, by whom and why, the newest first.", with_config)
-    made.add_argument("--last", type=_count, default=_LAST, metavar="N", help=f"how many; else {_LAST}")
+    count = partial(number, most=MAX_CHANGES)
+    made.add_argument("--last", type=count, default=_LAST, metavar="N", help=f"how many; else {_LAST}")
     made.add_argument("--json", action="store_true", help="for programs")
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_CHANGES:
-        raise ArgumentTypeError(f"must be a number from 1 to {MAX_CHANGES}, not {text!r}")
-    return int(text)
 
 
 def _audit(arguments: Namespace) -> int:
@@ -54,5 +49,4 @@ def _plain(noted: Noted) -> dict[str, object]:
 
 
 def _row(noted: Noted) -> tuple[str, ...]:
-    # Reasons are anybody's text, and this is somebody's terminal.
-    return moment(noted.at_s), *(shown(text) or "-" for text in noted.change)
+    return moment(noted.at_s), *(text or "-" for text in noted.change)

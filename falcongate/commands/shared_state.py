@@ -1,4 +1,4 @@
-"""What all commands on the shared state have in common: how they reach it, and how they tell of it.
+"""What all commands on the shared state have in common: how they reach it, and what they note of it.
 
 They ask no gateway, so they work from any host that reaches Redis, also while gateways are drowning.
 """
@@ -9,15 +9,12 @@ import getpass
 import platform
 import sys
 import warnings
-from argparse import ArgumentTypeError
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from gevent import monkey
 from pydantic import SecretStr
 
 from falcongate.config.load import load
-from falcongate.config.values import seconds_of
 from falcongate.errors import ConfigError, ConfigProblem, StoreAway
 from falcongate.state.audit import Change, audit
 from falcongate.state.embedded_place import running_embedded
@@ -80,16 +77,3 @@ def note(state: SharedState, what: str, on: str, why: str = "") -> None:
 def mistake(argument: str, found: str, remedy: str) -> ConfigError:
     """What is wrong with an argument that only the configuration shows."""
     return ConfigError((ConfigProblem(source="command line", key=argument, found=found, remedy=remedy),))
-
-
-def length(text: str, *, most_days: int = 30) -> float:
-    """The seconds of an argument like 15m. Raises ArgumentTypeError."""
-    try:
-        return seconds_of(text, most_days=most_days)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def moment(unix_s: float) -> str:
-    """Local time to the second; `-` for never."""
-    return datetime.fromtimestamp(unix_s, UTC).astimezone().isoformat(timespec="seconds") if unix_s else "-"

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.admission.breaker import breaker_names
-from falcongate.cli_state import length, mistake, moment, note, who_orders, with_state
+from falcongate.commands.shared_state import mistake, note, who_orders, with_state
+from falcongate.commands.terminal import add_actions, aligned, length, moment
 from falcongate.config.checks_identity import no_such
-from falcongate.explain import aligned
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -30,13 +30,7 @@ _ORDERS: Final[Mapping[Order, str]] = {
 def add_breaker_command(command: Callable[..., ArgumentParser], with_config: ArgumentParser) -> None:
     """Add `breaker` with all that can be done."""
     breaker = command("breaker", None, "Show and steer circuit breakers, on all hosts.")
-    actions = breaker.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, run: Callable[[Namespace], int], purpose: str) -> ArgumentParser:
-        made = actions.add_parser(name, help=purpose, description=purpose, parents=[with_config])
-        made.set_defaults(run=run, order=name)
-        return made
-
+    action = add_actions(breaker, with_config)
     listing = action("list", _list, "Show all breakers.")
     listing.add_argument("--json", action="store_true", help="for programs")
     showing = action("show", _show, "Show one breaker and its history.")
@@ -46,7 +40,7 @@ def add_breaker_command(command: Callable[..., ArgumentParser], with_config: Arg
         made = action(order, _command, purpose)
         made.add_argument("service", metavar="SERVICE")
         made.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
-        made.set_defaults(for_s=0.0)
+        made.set_defaults(order=order, for_s=0.0)
         if order in ("open", "close", "disable"):
             made.add_argument(
                 "--for", dest="for_s", type=length, metavar="15m", help="how long; else until `enable`"

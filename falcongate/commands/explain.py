@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from falcongate.admission.access import rules_of
 from falcongate.admission.concurrency import rooms_of
 from falcongate.admission.policies import limits_of
+from falcongate.config.own_paths import is_own_path
 from falcongate.refusals import MalformedRequest, MethodNotAllowed
 from falcongate.routing.path import normal_form, origin_form, split_target
 from falcongate.routing.table import Match, Route, RouteTable
@@ -22,16 +23,11 @@ from falcongate.upstream.rewrite import rewritten_target, strips_prefix
 from falcongate.wire.fields import FieldBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from falcongate.config.settings import GatewaySettings
 
-# What `app.py` adds as doors of our own; all else is for the services.
-_OWN_PATH: Final = re.compile(
-    r"/(?:health(?:/live|/ready)?|metrics|admin(?:/live|/overview|/page/[^/]+|/why(?:/.+)?)?|circuit-breaker/(?:status|(?:status|reset|disable|enable|open|close)/[^/]+)|ws/[^/]+(?:/.*)?)/?"
-)
 _WEBSOCKET_PATH: Final = re.compile(r"/ws/([^/]+)(?:/.*)?")
-_SIGN_IN_PATH: Final = re.compile(r"/admin/(?:sign-in|callback|sign-out)/?")
 
 
 def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[tuple[str, str]]:
@@ -41,22 +37,14 @@ def explain(settings: GatewaySettings, method: str, raw_target: bytes) -> list[t
     """
     table = RouteTable(settings)
     target, path = _judge(settings, method, raw_target)
-    rows = [("judged as", shown(path))]
-    can_sign_in = settings.admin.sign_in.issuer is not None
-    if is_own_path(path) or (can_sign_in and _SIGN_IN_PATH.fullmatch(path)):
+    rows = [("judged as", path)]
+    if is_own_path(path, can_sign_in=settings.admin.sign_in.issuer is not None):
         rows += [("answered by", "the gateway itself")]
         return [*rows, *_websocket(settings, table, method, path)]
     match = table.match(path)
     rows += _way(match, method, target, table.candidates(path)[1:])
     rows += _rules(settings, match)
     return [*rows, *_admission(settings, match, method, path)]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as lines, column under column."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(padded)
 
 
 def rewriting(route: Route) -> str:
@@ -70,11 +58,6 @@ def rewriting(route: Route) -> str:
     return ", ".join(filter(None, parts)) or "-"
 
 
-def shown(text: str) -> str:
-    """An argument without what would move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
-
-
 def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[bytes, str]:
     """The target in origin form and the path that rules see. Raises the Refusal that a caller would get."""
     host = re.split(rb"[/?#]", raw_target.partition(b"://")[2])[0] if raw_target[:1] != b"/" else b""
@@ -86,11 +69,6 @@ def _judge(settings: GatewaySettings, method: str, raw_target: bytes) -> tuple[b
         raise MethodNotAllowed(f"{method} is never forwarded.")
     target = raw_target if raw_target.startswith(b"/") else origin_form(raw_target, host)
     return target, normal_form(split_target(target)[0])
-
-
-def is_own_path(path: str) -> bool:
-    """Whether the gateway answers a path itself, with and without a slash at its end."""
-    return _OWN_PATH.fullmatch(path) is not None
 
 
 def _websocket(

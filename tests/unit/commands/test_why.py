@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from falcongate import cli_why
 from falcongate.cli import main
+from falcongate.commands import why as command_why
 from falcongate.config.settings import GatewaySettings
 from falcongate.facts import Facts
 from falcongate.routing.table import RouteTable
@@ -40,7 +40,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> MemoryState:
         assert command == "why"
         return run(made, GatewaySettings())
 
-    monkeypatch.setattr(cli_why, "with_state", with_state)
+    monkeypatch.setattr(command_why, "with_state", with_state)
     return made
 
 

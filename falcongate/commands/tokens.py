@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from falcongate.admission.revoked import ANY_ISSUER, subject_mark, token_mark
-from falcongate.cli_state import length, moment, note, who_orders, with_state
+from falcongate.commands.shared_state import note, who_orders, with_state
+from falcongate.commands.terminal import add_actions, aligned, length, moment, shown
 from falcongate.errors import ConfigError, ConfigProblem
-from falcongate.explain import aligned, shown
 from falcongate.state.tokens import MOST_REVOKED
 
 if TYPE_CHECKING:
@@ -25,13 +25,7 @@ _LASTS_S: Final = 30 * 86_400.0
 def add_tokens_command(command: Callable[..., ArgumentParser], with_config: ArgumentParser) -> None:
     """Add `tokens` with all that can be done."""
     tokens = command("tokens", None, "Revoke tokens of callers, on all hosts.")
-    actions = tokens.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, run: Callable[[Namespace], int], purpose: str) -> ArgumentParser:
-        made = actions.add_parser(name, help=purpose, description=purpose, parents=[with_config])
-        made.set_defaults(run=run)
-        return made
-
+    action = add_actions(tokens, with_config)
     listing = action("list", _list, "Show what is revoked.")
     listing.add_argument("--json", action="store_true", help="for programs")
     revoking = action("revoke", _revoke, "Refuse a token, or all that a subject has been given until now.")
@@ -58,7 +52,7 @@ def _list(arguments: Namespace) -> int:
             print(json.dumps([one._asdict() for one in revoked], indent=2))
             return 0
         rows = [
-            (shown(one.member), moment(one.at_s), moment(one.ends_s), one.by or "-", shown(one.why) or "-")
+            (one.member, moment(one.at_s), moment(one.ends_s), one.by or "-", one.why or "-")
             for one in revoked
         ]
         print(aligned([("REVOKED", "SINCE", "UNTIL", "BY", "WHY"), *rows]))
