@@ -99,8 +99,7 @@ def test_a_breaker_is_a_hash_of_words_and_numbers(opened: Opened) -> None:
     told = fields(opened, BREAKER)
 
     assert told["state"] == "OPEN"
-    assert told["since_s"] == "1699999980"
-    assert told["until_s"] == "1700000010"
+    assert (told["since_s"], told["until_s"]) == ("1699999980", "1700000010")
     assert (told["by"], told["why"]) == ("gw-1", "5 failures in 60 s")
     assert (told["calls"], told["failures"], told["slow"]) == ("9", "5", "1")
     assert keys(opened) == {BREAKER, f"{BREAKER}:history"}
