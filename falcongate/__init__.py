@@ -9,11 +9,11 @@ with the folder.
     demo        small services to try the gateway with, in a process of their own
     wsgi        what gunicorn loads
     app         composition root: settings in, the WSGI application out
-    facts       what an exchange was judged by, as plain values for those who ask later
+    telling     who is told of what has happened: who counts, writes, traces and remembers
+    facts       what became of an exchange, as plain values for those who are told
     sharing     what the workers of all hosts share, and what each host is called there
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
-    tracing     traces of one configuration: who finds them, who tells them
     resources   the doors: services, health, metrics
     admission   may it pass: breakers, limits; answers yes, or raises the refusal
     upstream    to the service and back

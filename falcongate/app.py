@@ -22,9 +22,10 @@ from falcongate.admission.limits import Limits
 from falcongate.admission.sessions import Sessions
 from falcongate.admission.tokens import Tokens
 from falcongate.config.environment import parse_process
+from falcongate.config.unsafe import unsafe_settings
 from falcongate.config.version import version_of
 from falcongate.errors import ConfigError, ConfigProblem
-from falcongate.facts import Facts, decisions_of, record_of, takers_of
+from falcongate.facts import Facts, record_of
 from falcongate.middleware.caller_address import TrustedProxies
 from falcongate.middleware.context import Context, RefusedEarly
 from falcongate.middleware.cors import Cors
@@ -39,6 +40,7 @@ from falcongate.resources.live import Live
 from falcongate.resources.operators import AuditNote
 from falcongate.resources.overview import Overview
 from falcongate.resources.proxy import Proxy
+from falcongate.resources.request import Request, Response
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
@@ -47,17 +49,14 @@ from falcongate.sharing import host_name, saying_of, shared_state
 from falcongate.state.memory_store import MemoryState
 from falcongate.telemetry.journal import Journal
 from falcongate.telemetry.metrics import expect
-from falcongate.telemetry.tally import tally_websockets
-from falcongate.telemetry.traffic import Seen, Traffic
-from falcongate.tracing import tracer_of
+from falcongate.telemetry.traffic import Traffic
+from falcongate.telling import decisions_of, sender_to, takers_of, tell_of_websockets, tracer_of
 from falcongate.upstream.fetch import Fetcher, FetchFailed
 from falcongate.upstream.forward import Forwarder
-from falcongate.upstream.tunnels import News, Tunnels
+from falcongate.upstream.tunnels import Tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from falcon.request import RequestOptions
+    from collections.abc import Mapping
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
@@ -70,31 +69,6 @@ _TIDY_EVERY_S: Final = 5.0
 _NOT_THERE: Final = frozenset((400, 404, 410))
 
 
-class _Request(falcon.Request):
-    """Falcon's, as far as anybody here asks it.
-
-    PERF: the original takes apart the query and fills what only its own helpers read: 1 us. What
-    the rest of the gateway knows of a request is in its Exchange.
-    """
-
-    is_websocket = False
-
-    def __init__(self, env: dict[str, Any], options: RequestOptions | None = None) -> None:
-        assert options is not None  # noqa: S101  # the App gives its own
-        self.env = env
-        self.options = options
-        self.method = env["REQUEST_METHOD"]
-        # Set by the first middleware: the path that everything is judged by.
-        self.path = ""
-        self.uri_template = None
-
-
-class _Response(falcon.Response):
-    """Falcon's, without the bag for things that have their place in the Exchange."""
-
-    context_type = type(None)
-
-
 class Gateway(Context):
     """The WSGI application of one configuration, made in each worker.
 
@@ -105,7 +79,7 @@ class Gateway(Context):
     def __init__(self, settings: GatewaySettings, process: ProcessSettings) -> None:
         self.settings = settings
         self.server_settings = settings.server
-        self.tunnels = Tunnels(settings.websocket, settings.server, _tell_of_websockets)
+        self.tunnels = Tunnels(settings.websocket, settings.server, tell_of_websockets)
         self._forwarder = Forwarder(settings, self.tunnels)
         policies = [*settings.limits.items(), *settings.concurrency.items(), *settings.access.items()]
         expect(settings.services, [name for name, _ in policies])
@@ -160,8 +134,8 @@ class Gateway(Context):
         app = falcon.App(
             router=Doors(proxy, listeners),
             middleware=[RefusedEarly(), cors],
-            request_type=_Request,
-            response_type=_Response,
+            request_type=Request,
+            response_type=Response,
         )
         add_error_handlers(app)
         admin = AdminDoors(
@@ -196,7 +170,7 @@ class Gateway(Context):
         breakers: Breakers,
     ) -> Live:
         own = MemoryState(lambda: int(gevent.get_hub().loop.now() * 1000))
-        self._traffic = Traffic(_sender(own, *[shared] if heartbeat else ()))
+        self._traffic = Traffic(sender_to(own, *[shared] if heartbeat else ()))
         overview = Overview(
             self.settings,
             saying_of(self.settings, process),
@@ -253,18 +227,8 @@ def create_app(settings: GatewaySettings, process: ProcessSettings | None = None
         level=settings.log.level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for name, service in settings.services.items():
-        if service.tls.insecure_skip_verify:
-            logging.getLogger("falcongate").warning(
-                "services.%s.tls.insecure_skip_verify is on: anyone between the gateway and the"
-                " service can read and change everything",
-                name,
-            )
-    if settings.redis.insecure_skip_verify:
-        logging.getLogger("falcongate").warning(
-            "redis.insecure_skip_verify is on: anyone between the gateway and Redis can read and change"
-            " everything"
-        )
+    for warning in unsafe_settings(settings):
+        logging.getLogger("falcongate").warning("%s", warning)
     return Gateway(settings, process or parse_process({})[0])
 
 
@@ -281,19 +245,3 @@ def _keys_through(ca_file: str | None) -> Fetch:
             raise KeysAway(str(failed)) from failed
 
     return fetch
-
-
-def _sender(*stores: SharedState) -> Callable[[Seen], None]:
-    """What adds up in all these what a worker has seen."""
-
-    def send(seen: Seen) -> None:
-        for store in stores:
-            store.add_traffic(seen.services, limits=seen.limits, callers=seen.callers)
-
-    return send
-
-
-def _tell_of_websockets(service: str, news: News) -> None:
-    tally_websockets(
-        service, opened=news.opened, closed=news.closed, messages=news.messages, transferred=news.bytes
-    )

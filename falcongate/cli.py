@@ -24,6 +24,7 @@ from falcongate.commands.terminal import aligned, number, shown
 from falcongate.commands.tokens import add_tokens_command
 from falcongate.commands.why import add_why_command
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
+from falcongate.config.unsafe import unsafe_settings
 from falcongate.errors import ConfigError
 from falcongate.refusals import Refusal
 from falcongate.routing.table import Route, RouteTable
@@ -166,12 +167,7 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
 def _warnings(settings: GatewaySettings) -> Iterator[str]:
     if not settings.services:
         yield "no service is configured; set MICROSERVICE_URLS or write [services.<name>] in a file"
-    for name, service in settings.services.items():
-        if service.tls.insecure_skip_verify:
-            yield (
-                f"services.{name}.tls.insecure_skip_verify is on:"
-                " anyone between the gateway and the service can read and change everything"
-            )
+    yield from unsafe_settings(settings)
     ours = (service.tls.cert_file for service in settings.services.values())
     for path in dict.fromkeys((settings.server.tls.cert_file, *ours)):
         if path and (warning := warning_of_end(path)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Stage(StrEnum):
@@ -124,8 +125,6 @@ class AttemptFailure(GatewayError):
     addresses and is never sent to a caller.
     """
 
-    suggestion = "Try again later; if it persists, report the request id."
-
     def __init__(
         self,
         kind: FailureKind,
@@ -150,6 +149,10 @@ class AttemptFailure(GatewayError):
     def is_unreachable(self) -> bool:
         """Whether there was not even a connection."""
         return self.stage in (Stage.CONNECT, Stage.TLS)
+
+
+CALLER_LEFT_STATUS: Final = 499
+"""What is told of a caller that closed its connection before it was answered, in place of a status."""
 
 
 class CallerLeft(Exception):

@@ -1,6 +1,6 @@
-"""What became of an exchange, as plain values: its Record, and what it was judged by; and who is told.
+"""What became of an exchange, as plain values: its Record, its trace, and what it was judged by.
 
-Both are asked for after its end, the latter of few exchanges. SECURITY: nothing that a caller has sent is
+All are asked for after its end, the last of few exchanges. SECURITY: nothing that a caller has sent is
 told but its path and who it is; callers that are counted by a secret are named by its digest.
 """
 
@@ -10,27 +10,19 @@ import os
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.telemetry.access_log import access_log_of
-from falcongate.telemetry.decisions import Decisions
+from falcongate.errors import CALLER_LEFT_STATUS
 from falcongate.telemetry.record import Record
-from falcongate.telemetry.tally import tally
-from falcongate.tracing import may_be_told, traces_to
+from falcongate.upstream.rewrite import rewritten_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from falcongate.config.environment import ProcessSettings
-    from falcongate.config.settings import GatewaySettings
     from falcongate.exchange import Exchange
     from falcongate.routing.table import RouteTable
-    from falcongate.state.store import Charge, SharedState, Verdict
+    from falcongate.state.store import Charge, Verdict
     from falcongate.telemetry.record import Tried
-    from falcongate.telemetry.traffic import Traffic
+    from falcongate.telemetry.trace import Trace
 
 _MOST: Final = 16
 _MAX_TEXT: Final = 300
-# Of what is kept, so much is for requests in which nothing went wrong.
-_ORDINARY_SHARE: Final = 5
 
 
 def record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Record:
@@ -66,6 +58,28 @@ def record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Reco
         trace_id=trace.trace_id if trace is not None else "",
         trace=may_be_told(trace, exchange, wall_clock_s, slow_s=slow_s) if trace is not None else None,
     )
+
+
+def may_be_told(trace: Trace, exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Trace | None:
+    """The trace of a finished exchange with what only spans tell; None if it will not be told of.
+
+    PERF: most requests end here, so it asks the cheapest questions that leave out none to be told. Whether
+    it is told is decided in `telemetry/traces.py`.
+    """
+    is_plain = exchange.status < CALLER_LEFT_STATUS and not exchange.failure_reason
+    if is_plain and not trace.is_sampled and exchange.begun - exchange.started < slow_s:
+        return None
+    trace.wall_clock_s = wall_clock_s
+    trace.scheme = exchange.scheme
+    trace.host = exchange.host
+    trace.peer = exchange.peer_address
+    trace.user_agent = exchange.block.environ.get("HTTP_USER_AGENT", "")
+    trace.breaker = exchange.breaker.state if exchange.breaker is not None else ""
+    trace.sent_path = b""
+    if exchange.tried and exchange.route_match is not None:
+        sent = rewritten_target(exchange.target, exchange.method, exchange.route_match.route)
+        trace.sent_path = sent.partition(b"?")[0]
+    return trace
 
 
 class Facts:
@@ -120,39 +134,6 @@ class Facts:
         return [{"prefix": route.prefix, "service": route.service} for route in others[:_MOST]]
 
 
-def takers_of(
-    settings: GatewaySettings, process: ProcessSettings, traffic: Traffic, *, host: str
-) -> list[Callable[[list[Record]], None]]:
-    """Who is told of all requests that have ended: those who count, write and trace.
-
-    `host` is how this host is called in what is shared.
-    """
-    takers: list[Callable[[list[Record]], None]] = []
-    if settings.metrics.enabled:
-        takers += [tally, traffic.take]
-    if settings.log.access:
-        takers.append(access_log_of(settings.log, is_plain=process.no_color).write)
-    if settings.traces.endpoint:
-        takers.append(traces_to(settings.traces, host=host).tell)
-    return takers
-
-
-def decisions_of(
-    settings: GatewaySettings, shared: SharedState, facts: Facts
-) -> Callable[[Sequence[Exchange], Sequence[Record]], None] | None:
-    """What keeps decisions on requests that have ended, if any are to be kept."""
-    kept = settings.decisions
-    if not kept.keep:
-        return None
-    ordinary = kept.keep // _ORDINARY_SHARE
-
-    def send(decisions: Sequence[tuple[str, str]], are_wrong: bool) -> None:  # noqa: FBT001  # by position
-        most = kept.keep - ordinary if are_wrong else ordinary
-        shared.keep_decisions(decisions, most=most, are_wrong=are_wrong)
-
-    return Decisions(kept.ratio, facts_of=facts.of, send=send).take
-
-
 def _admitted_by(exchange: Exchange) -> tuple[str, ...]:
     """Limits that had room for it, or only watch. Where one refuses, none of those beside it is charged."""
     charged = [name for name, _ in exchange.charges.told] if exchange.verdicts else []
@@ -167,7 +148,7 @@ def _answered_by(exchange: Exchange) -> str:
         return "gateway"
     if exchange.service and (exchange.service_head is not None or exchange.tunnel is not None):
         return "service"
-    return "nobody" if exchange.status == 499 else "gateway"
+    return "nobody" if exchange.status == CALLER_LEFT_STATUS else "gateway"
 
 
 def _breaker(exchange: Exchange) -> dict[str, Any] | None:

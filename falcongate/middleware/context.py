@@ -10,8 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from falcongate.errors import CALLER_LEFT_STATUS
 from falcongate.exchange import EXCHANGE, Exchange
-from falcongate.middleware.problem import CALLER_LEFT_STATUS
 from falcongate.middleware.response_headers import as_wsgi
 from falcongate.refusals import AmbiguousPath, MalformedRequest, MethodNotAllowed, Refusal
 from falcongate.routing.path import normal_form, origin_form

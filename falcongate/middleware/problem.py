@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import falcon
 
-from falcongate.errors import CallerLeft, GatewayError
+from falcongate.errors import CALLER_LEFT_STATUS, CallerLeft, GatewayError
 from falcongate.exchange import EXCHANGE
 from falcongate.refusals import MalformedRequest, MethodNotAllowed, NoRoute
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("falcongate")
 
 _ID: Final = "\0id\0"
-CALLER_LEFT_STATUS: Final = 499
-"""What the log says of a caller that closed its connection before it was answered."""
 
 
 def add_error_handlers(app: falcon.App[Any, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from falcongate.errors import CALLER_LEFT_STATUS
 from falcongate.telemetry.otlp import CLIENT, SERVER, Span
 from falcongate.telemetry.record import CUT_OFF, has_failed_of_service, is_error
 from falcongate.telemetry.trace import new_span_id
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"))
 _PORTS: Final = {"http": 80, "https": 443}
-CALLER_LEFT: Final = 499
 
 
 def has_failed(record: Record) -> bool:
@@ -53,7 +53,7 @@ def spans_of(record: Record, trace: Trace) -> Iterator[Span]:
 
 
 def _of_attempt(at: int, tried: Tried, record: Record, trace: Trace) -> Span:
-    is_abandoned = record.status == CALLER_LEFT and tried.failure == CUT_OFF
+    is_abandoned = record.status == CALLER_LEFT_STATUS and tried.failure == CUT_OFF
     error = "" if is_abandoned else tried.failure or (str(tried.status) if tried.status >= 400 else "")
     moments = ((tried.connected, "connected"), (tried.sent, "sent"), (tried.answered, "answered"))
     ahead_s = trace.wall_clock_s
@@ -99,7 +99,7 @@ def _of_server(record: Record, trace: Trace, error: str) -> Mapping[str, Value]:
     if host:
         attributes["server.port"] = port
     # A worker that ends leaves requests without an answer.
-    if record.status not in (0, CALLER_LEFT):
+    if record.status not in (0, CALLER_LEFT_STATUS):
         attributes["http.response.status_code"] = record.status
     return attributes
 

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from falcongate.errors import CALLER_LEFT_STATUS
 from falcongate.telemetry.exemplars import EXEMPLARS
 from falcongate.telemetry.metrics import (
     ANSWERED,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 # Those that have a name, and ours for callers who left; a service may answer with any other number.
-_STATUSES: Final = frozenset((*map(int, HTTPStatus), 499))
+_STATUSES: Final = frozenset((*map(int, HTTPStatus), CALLER_LEFT_STATUS))
 _SWITCHED: Final = 101
 # Taking a connection that is there takes less.
 _WAITED_S: Final = 0.001

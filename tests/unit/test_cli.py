@@ -122,6 +122,23 @@ def test_check_warns_of_a_gateway_without_services(capsys: pytest.CaptureFixture
     assert "warning: no service is configured" in capsys.readouterr().out
 
 
+def test_check_warns_of_settings_that_give_up_safety(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        '[redis]\nurl = "rediss://h:1"\ninsecure_skip_verify = true\n'
+        '[services.hr]\nurl = "https://h"\ntls.insecure_skip_verify = true\n',
+        "utf-8",
+    )
+    assert main(["check", "--config", str(file)]) == 0
+    warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert [line.partition(" is on: ")[0].removeprefix("warning: ") for line in warned] == [
+        "services.hr.tls.insecure_skip_verify",
+        "redis.insecure_skip_verify",
+    ]
+
+
 @pytest.mark.parametrize(
     "command", [["check"], ["routes"], ["serve"], ["explain", "GET", "/api/hr/x"]], ids=lambda words: words[0]
 )

@@ -10,11 +10,12 @@ import pytest
 
 from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Caller, Exchange
-from falcongate.facts import Facts, decisions_of, record_of
+from falcongate.facts import Facts, record_of
 from falcongate.routing.table import RouteTable
 from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Breaker, Charge, Verdict, Window
 from falcongate.telemetry.record import Tried
+from falcongate.telling import decisions_of
 from falcongate.upstream.answer import parse_answer
 from tests.support.turns import until
 from tests.unit.making import REQUEST_ID, make_exchange

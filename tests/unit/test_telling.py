@@ -10,13 +10,13 @@ import pytest
 from falcongate.config.environment import ProcessSettings
 from falcongate.config.settings import GatewaySettings
 from falcongate.exchange import Exchange
-from falcongate.facts import takers_of
+from falcongate.facts import may_be_told
 from falcongate.sharing import host_name
 from falcongate.telemetry.otlp import Envelope
 from falcongate.telemetry.record import Tried
 from falcongate.telemetry.trace import Trace
 from falcongate.telemetry.traffic import Traffic
-from falcongate.tracing import may_be_told, tracer_of, traces_to
+from falcongate.telling import takers_of, tracer_of, traces_to
 from tests.unit.making import make_exchange, make_match, make_route
 
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -111,7 +111,7 @@ def test_workers_of_containers_that_share_a_name_are_instances_of_their_own(
         resources.append(resource)
         return Envelope(resource={}, version=version)
 
-    monkeypatch.setattr("falcongate.tracing.Envelope", envelope)
+    monkeypatch.setattr("falcongate.telling.Envelope", envelope)
     monkeypatch.setattr("platform.node", lambda: "web")
     traced = settings()
     for master in ("7-abc", "7-def"):
