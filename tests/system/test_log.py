@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from tests.support.callers import Answer, Caller, request_bytes
@@ -23,6 +24,7 @@ from tests.support.hosts import ask, callers_of_all_workers, plan_on
 from tests.support.processes import ROOT, environment, render_toml, until
 from tests.support.programs import answers, get
 from tests.support.redis_servers import SERVER, RedisServer, free_port
+from tests.support.tokens import now_s
 from tests.support.upstreams import answering, answering_then_closing
 from tests.support.world import Site, Visit, running
 
@@ -34,8 +36,10 @@ FIELDS = {
 }  # fmt: skip
 SECRET = "s3cr3t"  # noqa: S105  # of these tests alone
 """In every place where one may stand, each followed by the name of the place."""
+SIGNING_SECRET = f"{SECRET}-{'k' * 40}"
 PASSWORD = f"{SECRET}-redis-password"
 ADMIN_TOKEN = f"{SECRET}-administration"
+COUNTED_BY = ("X-API-Key", "Cookie", "Authorization", "X-Credential")
 PAGES = (
     "/health/",
     "/metrics/",
@@ -59,20 +63,24 @@ def site(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with server.client() as client:
         client.config_set("requirepass", PASSWORD)
     url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
-    hs256 = {"issuer": "https://auth.test", "algorithms": "HS256", "secret": f"{SECRET}-{'k' * 40}"}
+    hs256 = {"issuer": "https://auth.test", "algorithms": "HS256", "secret": SIGNING_SECRET}
     settings: dict[str, Any] = {
         "decisions": {"ratio": 1.0},
         "log": {"sample": {"204": 0}},
         "issuers": {"ours": {**hs256, "audience": "us"}},
         "access": {"known": {"identity": "required", "paths": ["/api/honest/known/**"]}},
         "limits": {
-            name: {"rate": "1000/m", "key": key}
-            for name, key in (
-                ("by-key", "header:X-API-Key"),
-                ("by-cookie", "header:Cookie"),
-                ("by-authorization", "header:Authorization"),
-                ("by-credential", "header:X-Credential"),
-            )
+            **{f"by-{header}": {"rate": "1000/m", "key": f"header:{header}"} for header in COUNTED_BY},
+            # Whom these would refuse, operators are shown.
+            **{
+                f"shown-{header}": {
+                    "rate": "1/h",
+                    "key": f"header:{header}",
+                    "mode": "shadow",
+                    "paths": ["/api/honest/shown/**"],
+                }
+                for header in COUNTED_BY
+            },
         },
     }
     plan = plan_on(url, budget_ms=2_000, environ={"FALCONGATE_ADMIN_TOKEN": ADMIN_TOKEN}, **settings)
@@ -155,7 +163,8 @@ def provoke(visit: Visit) -> list[Answer]:
     )
     query = f"?access_token={secret('query')}&code={secret('code')}"
     paths = [
-        f"/api/honest/x{query}", f"/api/honest/known/x{query}", f"/api/nobody/x{query}", f"/{query}",
+        f"/api/honest/x{query}", f"/api/honest/shown/x{query}", f"/api/honest/shown/x{query}",
+        f"/api/honest/known/x{query}", f"/api/nobody/x{query}", f"/{query}",
         nonsense.path(f"/x{query}"), two_lengths.path(f"/x{query}"), failing.path(f"/x{query}"),
         f"/ws/honest/x{query}", f"/admin/callback{query}&state={secret('state')}",
     ]  # fmt: skip
@@ -197,6 +206,13 @@ def test_no_secret_is_told_anywhere(site: Site, visit: Visit, server: RedisServe
         until(lambda: all(str(request_id) in kept() for request_id in ids), "all decisions are kept")
         told = {"decisions": kept(), "keys": json.dumps(client.keys())}
     told["out"], told["err"] = visit.gateway.stdout(), visit.gateway.stderr()
+
+    def are_shown() -> bool:
+        limits = ask(site, "/admin/overview").json()["limits"]
+        top = {limit["name"]: [of["caller"] for of in limit["top"]] for limit in limits}
+        return all(top[f"shown-{header}"] for header in COUNTED_BY)
+
+    until(are_shown, "who would be refused is shown")
     for path in PAGES:
         page = ask(site, path)
         assert page.status == 200
@@ -231,7 +247,12 @@ def test_a_redis_that_is_away_tells_no_password(server: RedisServer, site: Site,
 def on_a_terminal(directory: Path, **environ: str) -> Iterator[tuple[int, tuple[str, int]]]:
     """A gateway whose standard output is a terminal: our end of that, and where it listens."""
     config = directory / "gateway.toml"
-    config.write_text(render_toml({"services": {"gone": {"url": "http://127.0.0.1:1"}}}), "utf-8")
+    settings = {
+        "services": {"gone": {"url": "http://127.0.0.1:1"}},
+        "issuers": {"ours": {"algorithms": "HS256", "secret": SIGNING_SECRET}},
+        "access": {"known": {"identity": "optional"}},
+    }
+    config.write_text(render_toml(settings), "utf-8")
     address = ("127.0.0.1", free_port())
     ours, its = pty.openpty()
     os.set_blocking(ours, False)
@@ -257,10 +278,14 @@ def on_a_terminal(directory: Path, **environ: str) -> Iterator[tuple[int, tuple[
 
 @pytest.mark.parametrize("is_plain", [False, True])
 def test_on_a_terminal_lines_are_readable_and_obey_nobody(tmp_path: Path, *, is_plain: bool) -> None:
+    """Of all that a caller says, signs that a terminal obeys come through in the subject of its token."""
+    evil = jwt.encode({"sub": "\x1b]0;x\x07\x1b[2J\r\nGET", "exp": now_s() + 600}, SIGNING_SECRET)
     with on_a_terminal(tmp_path, **({"NO_COLOR": "1"} if is_plain else {})) as (terminal, address):
         with Caller(address) as caller:
             caller.send(b"GET /api/gone/\\x1b[2J?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n")
             assert caller.answer().status == 400
+        with Caller(address) as caller:
+            assert caller.get("/api/gone/evil", [("Authorization", f"Bearer {evil}")]).status == 502
         get(address, "/api/gone/x")
         seen = b""
 
@@ -274,6 +299,7 @@ def test_on_a_terminal_lines_are_readable_and_obey_nobody(tmp_path: Path, *, is_
     text = seen.decode("ascii")
     lines = [line for line in text.splitlines() if "/api/" in line]
     assert r"GET /api/gone/\\x1b[2J ambiguous-path" in lines[0]
+    assert r"token:\x1b]0;x\x07\x1b[2J\r\nGET" in next(line for line in lines if "/evil" in line)
     line = re.sub(r"\x1b\[\d+m", "", lines[-1])
     pattern = (
         r"\d\d:\d\d:\d\d\.\d{3} 502 GET /api/gone/x -> gone http://127.0.0.1:1 (\(2 attempts\) )?"
