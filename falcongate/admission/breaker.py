@@ -126,3 +126,8 @@ def breaker_names(settings: GatewaySettings) -> list[str]:
 def target_name(service: str, url: str) -> str:
     """How the breaker of a target is called, where each has its own."""
     return f"{service}@{url.partition('://')[2]}"
+
+
+def service_of(name: str) -> str:
+    """Whose breaker it is that has this name; no service has the sign in its own."""
+    return name.partition("@")[0]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from falcongate.state.store import Breaker
+    from collections.abc import Iterator
+
+    from falcongate.config.breaker import BreakerSettings
+    from falcongate.state.store import Breaker, State
 
 _ORDERED: Final = ("FORCED_OPEN", "FORCED_CLOSED", "DISABLED")
 _OPENED_BY: Final = (
@@ -33,3 +36,19 @@ def reason_of(breaker: Breaker) -> str:
     if breaker.state == "CLOSED":
         return "probe" if is_healed else "operator"
     return "other"
+
+
+def transitions_of(settings: BreakerSettings) -> Iterator[tuple[State, State, str]]:
+    """What a breaker with these settings can do by itself: from which state to which, and the reason."""
+    opens = {
+        "failures": settings.max_failures,
+        "ratio": settings.failure_ratio,
+        "slow": settings.slow_ratio,
+        "alone": settings.quorum > 1,
+    }
+    for reason, does in opens.items():
+        if does:
+            yield "CLOSED", "OPEN", reason
+    yield "OPEN", "HALF_OPEN", "time"
+    yield "HALF_OPEN", "OPEN", "probe"
+    yield "HALF_OPEN", "CLOSED", "probe"

@@ -27,6 +27,9 @@ from falcongate.config.values import (
 OWN_POLICY: Final = "key"
 """How limits are called that a caller's API key brings along."""
 
+DECISIONS: Final = ("admitted", "refused", "would_refuse")
+"""What a limit can say to a request."""
+
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})?(s|m|h|d)")
 _KEY: Final = re.compile(
     r"caller_address|service|route|global|api_key|claim:[A-Za-z0-9_.-]{1,64}|header:[!#$%&'*+.^`|~0-9A-Za-z-]{1,64}"

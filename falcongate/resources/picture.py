@@ -6,9 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from falcongate.config.policies import OWN_POLICY
+from falcongate.config.policies import DECISIONS, OWN_POLICY
 from falcongate.state.heartbeat import Saying, parse_saying
-from falcongate.state.totals import DECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

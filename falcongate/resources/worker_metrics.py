@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from falcongate import __version__
-from falcongate.admission.transition_reason import reason_of
+from falcongate.admission.breaker import service_of
+from falcongate.admission.transition_reason import reason_of, transitions_of
 from falcongate.config.version import version_of
 from falcongate.errors import StoreAway
+from falcongate.state.store import STATES
 from falcongate.telemetry import metrics
 from falcongate.telemetry.families import Family, series_of
 from falcongate.telemetry.gauges import Shown
@@ -61,6 +63,10 @@ class WorkerMetrics:
         self._version = version_of(settings)
         metrics.CONFIG.labels(self._version, __version__).set(1)
         metrics.WORKERS.set(1)
+        for name in breakers.known():
+            # What is absent cannot be watched: who looks for an increase would miss the first.
+            for moved in transitions_of(settings.breaker_of(service_of(name))):
+                metrics.TRANSITIONS.labels(name, *moved)
         gevent.spawn(self._look_now_and_then, services, breakers)
 
     def retire(self) -> None:
@@ -89,7 +95,7 @@ class WorkerMetrics:
             show(metrics.MAX_CONNECTIONS, name, value=sum(each.most for each in used))
             show(metrics.WAITING, name, value=sum(each.waiting for each in used))
         for name, breaker in breakers.known().items():
-            for state in metrics.BREAKER_STATES:
+            for state in STATES:
                 show(metrics.BREAKER_STATE, name, state, value=breaker.state == state)
 
 
@@ -124,7 +130,7 @@ class ClusterMetrics:
 
 def _states(breakers: Iterable[Breaker]) -> Iterator[tuple[tuple[str, ...], float]]:
     for breaker in breakers:
-        for state in metrics.BREAKER_STATES:
+        for state in STATES:
             yield (breaker.name, state), breaker.state == state
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, get_args
 
 from falcongate.state.api_keys import KeyStore
 from falcongate.state.audit import AuditLog
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 State = Literal["CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED"]
 """Of a breaker. The last three are an operator's word and hold until they end or are taken back."""
+
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 BREAKER_BUCKETS: Final = 10
 """Parts that the window of a breaker is counted in."""

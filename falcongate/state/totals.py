@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from falcongate.config.policies import DECISIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,9 +20,6 @@ PERIOD_S: Final = 300
 
 MAX_CALLERS: Final = 100
 """So many callers are kept for each policy and period, those who were refused most."""
-
-DECISIONS: Final = ("admitted", "refused", "would_refuse")
-"""What a limit can say to a request."""
 
 
 class Slot(NamedTuple):

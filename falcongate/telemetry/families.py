@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from prometheus_client import REGISTRY
 
 from falcongate.config.load import copy_of_environment
-from falcongate.telemetry.metric_files import Broken, entries_of, read_all
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE, Broken, entries_of, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client has workers share their numbers; it reads it itself."""
 
 _GIVE_WAY_EVERY: Final = 128
 _MAX_KNOWN: Final = 50_000

@@ -21,9 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client has workers share their numbers; it reads it itself."""
+
+COUNTED_TRANSITIONS: Final = "transitions.json"
+"""Beside them: which transitions of breakers have been counted."""
+
 KINDS: Final = ("counter", "histogram")
 """Kinds of files whose numbers count for ever."""
 
+_LOCK: Final = "merging.lock"
 _HEAD_BYTES: Final = 8
 _VALUE_BYTES: Final = 16
 _INTEGER: Final = Struct("i")
@@ -101,7 +108,7 @@ def count(directory: Path, kind: str, key: bytes) -> None:
 
 @contextmanager
 def _turn(directory: Path) -> Iterator[None]:
-    with (directory / "merging.lock").open("wb") as lock:
+    with (directory / _LOCK).open("wb") as lock:
         _take_turn(lock.fileno())
         yield
 
@@ -117,7 +124,7 @@ def _take_turn(lock: int) -> None:
 
 def clear(directory: Path) -> None:
     """Remove all files of workers that none of those who come knows."""
-    for pattern in ("*.db", "*.db.new", "merging.lock", "transitions.json"):
+    for pattern in ("*.db", "*.db.new", _LOCK, COUNTED_TRANSITIONS):
         for left_over in directory.glob(pattern):
             left_over.unlink(missing_ok=True)
 

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, mmap_dict
 
+from falcongate.config.policies import DECISIONS
+from falcongate.errors import (
+    ANSWER_TIMEOUT,
+    BROKE_OFF,
+    CERTIFICATE_REFUSED,
+    CONNECT_TIMEOUT,
+    NOT_HTTP,
+    UNREACHABLE,
+    GatewayError,
+)
+from falcongate.refusals import CircuitOpen, Saturated, ServiceDisabled
 from falcongate.telemetry import reload_count
 
 if TYPE_CHECKING:
@@ -20,8 +31,12 @@ BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 CONNECTION_BUCKETS_S: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30)
 REDIS_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
-DECISIONS: Final = ("admitted", "refused", "would_refuse")
-BREAKER_STATES: Final = ("CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", "FORCED_CLOSED", "DISABLED")
+# Of requests to services, those that somebody should hear of, whether a service or the gateway is to blame.
+_TO_WATCH: Final = (
+    *(kind.problem for kind in (UNREACHABLE, CONNECT_TIMEOUT, CERTIFICATE_REFUSED)),
+    *(kind.problem for kind in (BROKE_OFF, NOT_HTTP, ANSWER_TIMEOUT)),
+    *(kind.problem for kind in (Saturated, CircuitOpen, ServiceDisabled, GatewayError)),
+)
 
 # A file that has to grow while the process may open no more files is broken from then on. This is
 # room for some forty thousand values; what is not used takes no disk.
@@ -244,6 +259,8 @@ def expect(services: Iterable[str], policies: Iterable[str]) -> None:
         DURATION.labels(service)
     for service in names:
         WEBSOCKETS.labels(service)
+        for problem in _TO_WATCH:
+            PROBLEMS.labels(service, problem)
     for policy in policies:
         for decision in DECISIONS:
             LIMITS.labels(policy, decision)

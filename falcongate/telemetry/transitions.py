@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import gevent
 
 from falcongate.config.load import copy_of_environment
-from falcongate.telemetry.families import DIRECTORY_VARIABLE
+from falcongate.telemetry.metric_files import COUNTED_TRANSITIONS, DIRECTORY_VARIABLE
 from falcongate.telemetry.metrics import TRANSITIONS
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("falcongate")
 
-_FILE: Final = "transitions.json"
 _TRY_AGAIN_AFTER_S: Final = 0.01
 _TRIES: Final = 500
 
@@ -50,7 +49,7 @@ class TransitionTally:
         if is_own or self._directory is None:
             _count(transition)
         else:
-            gevent.spawn(self._count_first, Path(self._directory) / _FILE, transition)
+            gevent.spawn(self._count_first, Path(self._directory) / COUNTED_TRANSITIONS, transition)
 
     def _count_first(self, path: Path, transition: Transition) -> None:
         try:

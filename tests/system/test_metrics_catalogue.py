@@ -150,6 +150,8 @@ def test_breakers_are_shown_and_each_transition_counts_once_for_all_workers(used
     name = used.names["failing"]
     moved = {"service": name, "from": "CLOSED", "to": "OPEN", "reason": "failures"}
     assert used.says("falcongate_breaker_transitions_total", 1, **moved)
+    assert used.says("falcongate_breaker_transitions_total", 0, **{**moved, "service": "honest"})
+    assert used.says("falcongate_problems_total", 0, service="honest", problem="service-unreachable")
     for metric in ("falcongate_breaker_state", "falcongate_cluster_breaker_state"):
         assert used.says(metric, 1, service=name, state="OPEN")
         assert used.says(metric, 0, service=name, state="CLOSED")
@@ -158,7 +160,7 @@ def test_breakers_are_shown_and_each_transition_counts_once_for_all_workers(used
     assert used.says("falcongate_cluster_breaker_failures_total", 3, service=name)
     assert used.says("falcongate_cluster_breaker_calls_total", 3, service=name)
     told = samples_of(used.site)["falcongate_breaker_transitions_total"]
-    assert [count for labels, count in told if labels["service"] == name] == [1]
+    assert [count for labels, count in told if labels["service"] == name and count] == [1]
 
 
 def test_decisions_of_limits_are_counted_by_policy(used: Used) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from falcongate.admission.guard import Guard
-from falcongate.admission.transition_reason import reason_of
+from falcongate.admission.transition_reason import reason_of, transitions_of
 from falcongate.config.breaker import BreakerSettings
 from falcongate.state.memory_store import MemoryState
 from falcongate.state.store import Breaker, BreakerRules, Counts, Outcome
@@ -85,3 +85,10 @@ def test_who_wants_to_hear_of_transitions_hears_of_each() -> None:
     guard.hear(ordered)
     guard.hear(state.command("hr", "reset", by="jane", why="it is over"))
     assert heard == [("FORCED_OPEN", False), ("CLOSED", False)]
+
+
+def test_what_a_breaker_can_do_by_itself_follows_from_its_settings() -> None:
+    every = BreakerSettings(failure_ratio=0.5, slow_call_s=1, slow_ratio=0.5, quorum=2)
+    reasons = [reason for before, _, reason in transitions_of(every) if before == "CLOSED"]
+    assert reasons == ["failures", "ratio", "slow", "alone"]
+    assert next(transitions_of(BreakerSettings(max_failures=0))) == ("OPEN", "HALF_OPEN", "time")

@@ -13,7 +13,7 @@ from falcongate.outages import MetricsUnavailable
 from falcongate.resources.metrics import Metrics
 from falcongate.telemetry import families
 from falcongate.telemetry.exposition import Exposition
-from falcongate.telemetry.families import DIRECTORY_VARIABLE
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE
 
 
 @pytest.mark.parametrize("preferred", ["text/plain", "application/openmetrics-text", "application/json"])

@@ -42,6 +42,16 @@ def value(metric: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(metric, labels)
 
 
+def test_transitions_of_breakers_are_shown_before_there_are_any(name: str) -> None:
+    settings = GatewaySettings.model_validate({"services": {name: {"url": "http://a:1"}}})
+    target = f"{name}@a:1"
+    WorkerMetrics().begin(settings, {}, known(Breaker(name), Breaker(target)))
+    for service in (name, target):
+        moved = {"service": service, "from": "CLOSED", "to": "OPEN"}
+        assert value("falcongate_breaker_transitions_total", **moved, reason="failures") == 0
+        assert value("falcongate_breaker_transitions_total", **moved, reason="slow") is None
+
+
 def test_connections_and_requests_in_flight_are_those_of_all_targets(name: str) -> None:
     settings = ServiceSettings(url=("http://a:1", "http://b:1"), max_connections=3)
     targets = Targets(settings)

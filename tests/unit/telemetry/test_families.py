@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from falcongate.telemetry import exposition, families
 from falcongate.telemetry.exposition import OPENMETRICS, TEXT, Exposition
-from falcongate.telemetry.families import DIRECTORY_VARIABLE, Family, series_of
-from falcongate.telemetry.metric_files import absorb
+from falcongate.telemetry.families import Family, series_of
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE, absorb
 
 LABELS = st.sampled_from(["", "hr", 'with "quotes"', "back\\slash", "two\nlines", "ü"])
 VALUES = st.integers(0, 1_000).map(float)

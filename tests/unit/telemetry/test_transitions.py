@@ -12,7 +12,7 @@ from gevent import Greenlet
 from prometheus_client import REGISTRY
 
 from falcongate.telemetry import transitions
-from falcongate.telemetry.families import DIRECTORY_VARIABLE
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE
 from falcongate.telemetry.transitions import Transition, TransitionTally
 
 _numbers = count()
