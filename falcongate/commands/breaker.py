@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from falcongate.admission.breaker import breaker_names
 from falcongate.commands.shared_state import mistake, note, who_orders, with_state
 from falcongate.commands.terminal import add_actions, aligned, length, moment
-from falcongate.config.checks_identity import no_such
+from falcongate.config.mistakes import no_such
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from falcongate.commands.shared_state import mistake, note, who_orders, with_state
 from falcongate.commands.terminal import add_actions, aligned, length, moment
-from falcongate.config.checks_identity import no_such
+from falcongate.config.mistakes import no_such
 from falcongate.config.policies import parse_rate
 from falcongate.state.api_keys import NewKey
 from falcongate.wire.api_key import KeyText, is_key_id, make_key, parse_key

@@ -12,7 +12,15 @@ from pydantic.functional_validators import AfterValidator
 from falcongate.config.access import Wanted  # noqa: TC001  # pydantic needs it
 from falcongate.config.identity import Claim  # noqa: TC001  # pydantic needs it
 from falcongate.config.model import Settings
-from falcongate.config.values import Cidr, EmptyIsUnset, NotBoolean, OneOrMany, PublicUrl, ServiceName
+from falcongate.config.values import (
+    Cidr,
+    EmptyIsUnset,
+    NotBoolean,
+    OneOrMany,
+    PublicUrl,
+    ServiceName,
+    is_protected,
+)
 
 _BIND: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
@@ -43,11 +51,10 @@ def _bind(text: str) -> str:
 
 
 def _provider(url: str) -> str:
-    parts = urlsplit(url)
-    is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+    if not is_protected(url):
         # SECURITY: whoever is between could name the user (OpenID Connect Core, 16.17).
         raise ValueError("must begin with https://; only a provider on this machine may do without")
+    parts = urlsplit(url)
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must be the provider's issuer, like https://login.example.com/realm")
     return url

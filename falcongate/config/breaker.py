@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from falcongate.config.model import Settings
-from falcongate.config.values import NotBoolean, Seconds
+from falcongate.config.values import NotBoolean, Seconds, Share
 
 Count = Annotated[int, Field(ge=0, le=1_000_000), NotBoolean]
-Share = Annotated[float, Field(ge=0, le=1), NotBoolean]
 Places = Annotated[int, Field(ge=1, le=1_000), NotBoolean]
 
 

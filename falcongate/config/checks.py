@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from falcongate.config.address_lists import in_address_lists
-from falcongate.config.admin_checks import in_admin
 from falcongate.config.checks_access import in_access
-from falcongate.config.checks_identity import in_identity, no_such
+from falcongate.config.checks_admin import in_admin
+from falcongate.config.checks_identity import in_identity
 from falcongate.config.checks_tls import in_authorities, in_caller_tls, in_tls, why_unreadable
-from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.mistakes import Mistake, no_such, shown
 from falcongate.config.own_paths import is_below_own
 from falcongate.config.policies import OWN_POLICY, parse_rate
 
@@ -54,18 +53,12 @@ def contradictions(settings: GatewaySettings, *, in_worker: bool = False) -> Ite
         table = "limits" if name in settings.limits else "concurrency"
         yield Mistake((table, name), "limits of API keys have this name: give it another", shown(name))
     yield from in_access(settings)
-    for name, rule in settings.access.items():
-        yield from in_address_lists(("access", name), rule)
     yield from _in_breaker(("breaker",), settings.breaker)
     for name, service in settings.services.items():
         if service.breaker.model_fields_set:
             yield from _in_breaker(("services", name, "breaker"), settings.breaker_of(name))
-        yield from _in_service(("services", name), _paths_of(name, service), service)
+        yield from _in_service(("services", name), service.paths_for(name), service)
         yield from in_tls(("services", name, "tls"), service)
-
-
-def _paths_of(name: str, service: ServiceSettings) -> tuple[str, ...]:
-    return tuple(path.rstrip("/") or "/" for path in service.paths or (f"/api/{name}",))
 
 
 def _repeated(location: Location, values: Iterable[str]) -> Iterator[Mistake]:
@@ -88,7 +81,7 @@ def _paths_of_others(services: dict[str, ServiceSettings]) -> Iterator[Mistake]:
     owners: dict[str, str] = {}
     for name, service in services.items():
         location = ("services", name, "paths")
-        for path in _paths_of(name, service):
+        for path in service.paths_for(name):
             owner = owners.setdefault(path, name)
             if owner != name:
                 remedy = f"leads to {owner} already; a path can lead to one service only"

@@ -1,8 +1,7 @@
-"""Mistakes in who may pass and who callers are: names of nothing, and files that hold no keys."""
+"""Mistakes in who callers are: issuers whose keys cannot be used, headers that tell of nobody."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,9 +10,8 @@ from falcongate.config.mistakes import Mistake, shown
 from falcongate.config.public_keys import algorithms_of, load_public_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
-    from falcongate.config.access import AccessSettings
     from falcongate.config.identity import IssuerSettings
     from falcongate.config.mistakes import Location
     from falcongate.config.settings import GatewaySettings
@@ -31,11 +29,9 @@ _LEAST_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 def in_identity(settings: GatewaySettings, *, in_authorities: Check) -> Iterator[Mistake]:
-    """What is wrong with issuers and access. `in_authorities` looks into a file of authorities."""
+    """What is wrong with issuers and tokens. `in_authorities` looks into a file of authorities."""
     for name, issuer in settings.issuers.items():
         yield from _in_issuer(("issuers", name), issuer, in_authorities)
-    for name, rule in settings.access.items():
-        yield from _in_access(("access", name), rule, settings)
     told = {header.lower(): header for header in reversed(settings.tokens.headers)}
     for header in settings.tokens.headers:
         if header.lower() in _NOT_TOLD:
@@ -83,21 +79,3 @@ def _in_public_key(location: Location, path: str, issuer: IssuerSettings) -> Ite
             if possible and algorithm not in possible:
                 remedy = f"holds a key that {algorithm} does not go with; it goes with"
                 yield Mistake(location, f"{remedy} {', '.join(sorted(possible))}", shown(path))
-
-
-def _in_access(location: Location, rule: AccessSettings, settings: GatewaySettings) -> Iterator[Mistake]:
-    for what, named, known in (
-        ("service", rule.services, settings.services),
-        ("issuer", rule.issuers, settings.issuers),
-    ):
-        for at, name in enumerate(named):
-            if name not in known:
-                yield Mistake((*location, f"{what}s", at), no_such(name, known, what), shown(name))
-
-
-def no_such(name: str, known: Collection[str], what: str = "service") -> str:
-    """What to say of a name that is none of these."""
-    near = difflib.get_close_matches(name, known, 1)
-    if near:
-        return f"no {what} has this name; did you mean {near[0]}?"
-    return f"no {what} has this name; there are {', '.join(known) or 'none'}"

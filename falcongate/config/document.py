@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from falcongate.config.admin_checks import one_port_for_two
 from falcongate.config.checks import contradictions
+from falcongate.config.checks_admin import one_port_for_two
 from falcongate.config.environment import (
     ENVIRONMENT,
     MASTER,

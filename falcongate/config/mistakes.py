@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 from falcongate.config.settings import GatewaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pydantic import ValidationError
     from pydantic.fields import FieldInfo
@@ -107,6 +107,14 @@ def shown(value: object) -> str:
         value = re.sub(r"(://\S*?[?#])\S+", r"\1***", value)
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
+
+def no_such(name: str, known: Collection[str], what: str = "service") -> str:
+    """What to say of a name that is none of these."""
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"no {what} has this name; did you mean {near[0]}?"
+    return f"no {what} has this name; there are {', '.join(known) or 'none'}"
 
 
 def _is_of_a_table(detail: ErrorDetails) -> bool:

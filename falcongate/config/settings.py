@@ -165,6 +165,10 @@ class ServiceSettings(Settings):
     tls: TlsSettings = TlsSettings()
     breaker: BreakerSettings = BreakerSettings()
 
+    def paths_for(self, name: str) -> tuple[str, ...]:
+        """The prefixes that lead here if it has this name; none but "/" itself has a slash at its end."""
+        return tuple(path.rstrip("/") or "/" for path in self.paths or (f"/api/{name}",))
+
 
 class CorsSettings(Settings):
     """Which pages of other origins may call. Without origins, none may and no header is sent."""

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic.functional_validators import AfterValidator
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 _STATUSES: Final = re.compile(r"[1-5](?:xx|[0-9][0-9])")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -56,13 +57,13 @@ def _address(url: str) -> str:
             raise ValueError("must hold an IPv6 address between [ and ]") from None
     if found["port"] and not 1 <= port <= 65_535:
         raise ValueError("must have a port from 1 to 65535")
-    shown_port = f":{port}" if port and port != _DEFAULT_PORTS[scheme] else ""
+    shown_port = f":{port}" if port and port != DEFAULT_PORTS[scheme] else ""
     return f"{scheme}://{found['host'].lower()}{shown_port}"
 
 
 def _why_no_address(url: str) -> str:
     scheme, mark, rest = url.partition("://")
-    if not mark or scheme.lower() not in _DEFAULT_PORTS:
+    if not mark or scheme.lower() not in DEFAULT_PORTS:
         return "must begin with http:// or https://"
     if "@" in rest:
         return "must not hold a user name or password"
@@ -84,6 +85,15 @@ def _receiver(url: str) -> str:
     if path and not _PATH_PREFIX.fullmatch(f"/{path}"):
         raise ValueError("must be scheme, host, port and perhaps a path, like https://host:4318/otlp")
     return _address(f"{scheme}{mark}{host}") + f"{slash}{path}".rstrip("/")
+
+
+def is_protected(url: str) -> bool:
+    """Whether nobody between can read or change what is sent there: by TLS, or because it is this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL)
 
 
 def _fullmatch(pattern: re.Pattern[str], meaning: str) -> AfterValidator:
@@ -110,7 +120,7 @@ def _origin(value: str) -> str:
     port = int(found["port"] or 0)
     if found["port"] and not 1 <= port <= 65_535:
         raise ValueError("must have a port from 1 to 65535")
-    if port == _DEFAULT_PORTS[found["scheme"]]:
+    if port == DEFAULT_PORTS[found["scheme"]]:
         raise ValueError(f"must not name port {port}: browsers leave it out for {found['scheme']}")
     return value
 

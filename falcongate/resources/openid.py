@@ -12,13 +12,15 @@ from hashlib import sha256
 from hmac import compare_digest
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from falcongate.admission.access import has_claims
+from falcongate.config.values import is_protected
 from falcongate.denials import SignInFailed
 from falcongate.exchange import Caller
 from falcongate.outages import ProviderUnavailable
 from falcongate.resources.id_token import NotValid, verified_claims
+from falcongate.resources.operator_sessions import client_secret_of
 from falcongate.resources.operators import one_line
 from falcongate.upstream.fetch import FetchFailed
 
@@ -31,7 +33,6 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _METADATA_S: Final = 3_600.0
 _AFTER_FAILURE_S: Final = 5.0
 _NAMES: Final = ("email", "preferred_username", "name", "sub")
-_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -60,7 +61,7 @@ class Provider:
     def __init__(self, settings: SignInSettings, own_url: str, documents: Documents) -> None:
         self._settings = settings
         self._issuer = settings.issuer or ""
-        self._secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
+        self._secret = client_secret_of(settings)
         self._callback = f"{own_url}/admin/callback"
         self._documents = documents
         self._metadata: dict[str, Any] = {}
@@ -116,7 +117,7 @@ class Provider:
             endpoint = self._known().get("end_session_endpoint")
         except ProviderUnavailable:
             return ""
-        if not isinstance(endpoint, str) or not _is_safe(endpoint):
+        if not isinstance(endpoint, str) or not is_protected(endpoint):
             return ""
         return (
             f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode({'client_id': self._settings.client_id})}"
@@ -172,7 +173,7 @@ class Provider:
             raise SignInFailed(f"the ID token: {error}") from None
         endpoint, access = metadata.get("userinfo_endpoint"), tokens.get("access_token")
         is_silent = not claims.keys() >= self._settings.claims.keys()
-        if is_silent and isinstance(endpoint, str) and isinstance(access, str) and _is_safe(endpoint):
+        if is_silent and isinstance(endpoint, str) and isinstance(access, str) and is_protected(endpoint):
             told = self._documents.get(endpoint, headers={"Authorization": f"Bearer {access}"})
             if told.get("sub") != claims["sub"]:
                 raise SignInFailed("userinfo is of another user (OpenID Connect Core, 5.3.2)")
@@ -195,16 +196,8 @@ def _check_metadata(found: Mapping[str, Any], issuer: str) -> None:
     if found.get("issuer") != issuer:
         raise FetchFailed("its metadata is of another issuer")
     for name in _ENDPOINTS:
-        if not isinstance(found.get(name), str) or not _is_safe(found[name]):
+        if not isinstance(found.get(name), str) or not is_protected(found[name]):
             raise FetchFailed(f"its metadata has no {name} that begins with https://")
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL)
 
 
 def _texts(said: object) -> list[str]:

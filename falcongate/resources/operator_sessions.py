@@ -21,6 +21,11 @@ _MAX_COOKIE: Final = 4_096
 _MOST_KNOWN: Final = 1_000
 
 
+def client_secret_of(settings: SignInSettings) -> str:
+    """What the provider and all hosts know, and nobody else; "" without sign-in."""
+    return settings.client_secret.get_secret_value() if settings.client_secret else ""
+
+
 class Seal:
     """Seals documents with a key for one purpose, made from a secret that all hosts have."""
 
@@ -76,7 +81,7 @@ class OperatorSessions:
     """Sessions of one configuration, in one worker. Asks nobody."""
 
     def __init__(self, settings: SignInSettings, own_url: str) -> None:
-        secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
+        secret = client_secret_of(settings)
         # Whom a change of the configuration shuts out is signed out by it.
         wanted = json.dumps(
             {name: sorted(values) for name, values in settings.claims.items()}, sort_keys=True

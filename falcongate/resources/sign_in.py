@@ -16,7 +16,7 @@ from falcongate.exchange import EXCHANGE
 from falcongate.outages import ProviderUnavailable
 from falcongate.resources.admin_page import show_signed_out
 from falcongate.resources.openid import Departure
-from falcongate.resources.operator_sessions import Cookie, Seal
+from falcongate.resources.operator_sessions import Cookie, Seal, client_secret_of
 from falcongate.resources.pages import is_of_own_page
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Departures:
     """
 
     def __init__(self, settings: SignInSettings, own_url: str) -> None:
-        secret = settings.client_secret.get_secret_value() if settings.client_secret else ""
+        secret = client_secret_of(settings)
         self._seal = Seal(secret, f"falcongate sign-in {settings.issuer} {settings.client_id}")
         self._cookie = Cookie(SIGN_IN_COOKIE, own_url)
 

@@ -134,5 +134,5 @@ class _Endpoint:
 
 def _routes_of(settings: GatewaySettings) -> Iterator[Route]:
     for name, service in settings.services.items():
-        for path in service.paths or (f"/api/{name}",):
-            yield Route(path.rstrip("/") or "/", name, service)
+        for prefix in service.paths_for(name):
+            yield Route(prefix, name, service)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from falcongate.config.values import DEFAULT_PORTS
 from falcongate.errors import CALLER_LEFT_STATUS
 from falcongate.telemetry.otlp import CLIENT, SERVER, Span
 from falcongate.telemetry.record import CUT_OFF, has_failed_of_service, is_error
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from falcongate.telemetry.trace import Trace
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"))
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 def has_failed(record: Record) -> bool:
@@ -150,6 +150,6 @@ def _host_and_port(url: str) -> tuple[str, int]:
     """Of an address that was looked at before: a target's, or one with a sound Host."""
     try:
         parts = urlsplit(url)
-        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+        return parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return "", 0

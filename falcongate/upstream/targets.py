@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import random
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from falcongate.config.values import DEFAULT_PORTS
 from falcongate.upstream.connection import make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from falcongate.config.settings import ServiceSettings
-
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target:
@@ -36,7 +35,7 @@ class Target:
         self.pool = make_pool(
             parts.scheme,
             str(parts.hostname),
-            parts.port or _DEFAULT_PORTS[parts.scheme],
+            parts.port or DEFAULT_PORTS[parts.scheme],
             settings,
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from falcongate.config.admin import place_of
 from falcongate.config.mistakes import Mistake, shown
+from falcongate.config.values import is_protected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings
 
 _PORT: Final = 8_000
-_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def one_port_for_two(admin: AdminSettings, port: int | None) -> Iterator[Mistake]:
@@ -41,12 +40,7 @@ def in_admin(settings: GatewaySettings) -> Iterator[Mistake]:
     elif admin.bind and not admin.url:
         remedy = "needs admin.url beside admin.bind: at public_url nothing of administration answers"
         yield Mistake(("admin", "sign_in", "issuer"), remedy)
-    elif not _is_protected(admin.url or settings.public_url):
+    elif not is_protected(admin.url or settings.public_url):
         location = ("admin", "url") if admin.url else ("public_url",)
         remedy = "must begin with https:// where operators sign in; only this machine may do without"
         yield Mistake(location, remedy, shown(admin.url or settings.public_url))
-
-
-def _is_protected(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in _LOCAL
