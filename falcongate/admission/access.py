@@ -5,14 +5,13 @@ What a credential looks like and whether it is valid is the business of those wh
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from falcongate.admission.policies import Scope, Selection
 from falcongate.denials import AddressNotAllowed, NotPermitted, Unauthorized
 from falcongate.outages import CredentialsUnknown, KeysUnavailable
 from falcongate.refusals import Refusal
+from falcongate.wire.address import address_of, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _NOT_FOUND_VALID: Final = (Unauthorized, KeysUnavailable, CredentialsUnknown)
 _SCOPE_CLAIMS: Final = ("scope", "scp")
-_MAPPED_BITS: Final = 96
 
 
 class Credentials(Protocol):
@@ -56,7 +54,7 @@ class Rule:
         """Raise AddressNotAllowed unless callers may come from there."""
         if not self._allow and not self._deny:
             return
-        ip = _ip(address)
+        ip = address_of(address)
         # Whoever has no address, behind a Unix socket, comes from none that is allowed.
         is_allowed = not self._allow or (ip is not None and any(ip in network for network in self._allow))
         if not is_allowed or (ip is not None and any(ip in network for network in self._deny)):
@@ -187,15 +185,6 @@ def rules_of(settings: GatewaySettings) -> Selection[Rule, Applied]:
     return Selection((Rule(name, rule) for name, rule in settings.access.items()), _applied)
 
 
-def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """A network as callers' addresses are compared with it: that of IPv4 where IPv6 only carries it."""
-    network = ipaddress.ip_network(text)
-    carried = getattr(network.network_address, "ipv4_mapped", None)
-    if carried is None or network.prefixlen < _MAPPED_BITS:
-        return network
-    return ipaddress.ip_network((carried, network.prefixlen - _MAPPED_BITS))
-
-
 def _refuse(exchange: Exchange, rule: Rule, refusal: Refusal) -> None:
     """Raise it, or note that it would have been if the rule did not only watch."""
     if rule.scope.is_shadow:
@@ -238,12 +227,3 @@ def _values(said: object) -> set[str]:
     values = said if isinstance(said, list) else [] if said is None else [said]
     # As JSON writes it, which is how an operator knows it.
     return {str(value).lower() if isinstance(value, bool) else str(value) for value in values}
-
-
-@lru_cache(maxsize=4_096)
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    return getattr(ip, "ipv4_mapped", None) or ip

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from falcongate.wire.address import address_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -116,12 +118,9 @@ def address_key(address: str) -> str:
 
     Whoever has one IPv6 address has 2**64 of them.
     """
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
+    ip = address_of(address)
+    if ip is None:
         return address or "unix"
     if ip.version == 4:
         return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, _IPV6_PREFIX), strict=False))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from falcongate.denials import Unauthorized
+from falcongate.wire.api_key import PREFIX
+from falcongate.wire.bearer import bearer_in
 from falcongate.wire.fields import Field, FieldBlock
 from falcongate.wire.websocket import asks_for_websocket
 
@@ -16,11 +18,7 @@ if TYPE_CHECKING:
     from falcongate.config.identity import TokenSettings
     from falcongate.exchange import Exchange
 
-API_KEY_PREFIX: Final = "fg_"
-"""How keys of the gateway's own begin; they may stand where tokens do."""
-
 _ENGINE_IO: Final = b"EIO"
-_SCHEME: Final = "bearer "
 # What may stand behind Bearer (RFC 6750, 2.1).
 _SENDABLE: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -64,11 +62,10 @@ class TokenPlaces:
         Raises Unauthorized.
         """
         environ = exchange.environ
-        authorization: str = environ.get("HTTP_AUTHORIZATION", "")
-        if _is_bearer(authorization):
-            text = authorization[len(_SCHEME) :].strip()
-            # Whose name that is knows what to say of it.
-            return None if text.startswith(API_KEY_PREFIX) else self._sized(text)
+        bearer = bearer_in(environ.get("HTTP_AUTHORIZATION", ""))
+        if bearer is not None:
+            # Who knows keys of the gateway's own knows what to say of one.
+            return None if bearer.startswith(PREFIX) else self._sized(bearer)
         cookies: str = environ.get("HTTP_COOKIE", "") if self._cookie is not None else ""
         if cookies and (text := self._in_cookie(cookies, self._cookie or "")):
             return self._sized(text)
@@ -98,7 +95,7 @@ class TokenPlaces:
     def _has_before_query(self, exchange: Exchange) -> bool:
         """Whether a place that comes first has a token, whatever it is worth."""
         environ = exchange.environ
-        if _is_bearer(environ.get("HTTP_AUTHORIZATION", "")):
+        if bearer_in(environ.get("HTTP_AUTHORIZATION", "")) is not None:
             return True
         return self._cookie is not None and any(_values_of(environ.get("HTTP_COOKIE", ""), self._cookie))
 
@@ -113,10 +110,6 @@ class TokenPlaces:
                 raise Unauthorized("its cookie is there twice")
             found = value
         return found
-
-
-def _is_bearer(authorization: str) -> bool:
-    return authorization[: len(_SCHEME)].lower() == _SCHEME
 
 
 def _values_of(cookies: str, name: str) -> Iterator[str]:

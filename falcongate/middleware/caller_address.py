@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from falcongate.wire.address import network_of
 from falcongate.wire.host import is_host
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class TrustedProxies:
     __slots__ = ("_hops", "_known", "_networks")
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._networks = [ipaddress.ip_network(text) for text in settings.trusted_proxies]
+        self._networks = [network_of(text) for text in settings.trusted_proxies]
         self._hops = settings.trusted_hops
         self._known: dict[str, bool] = {}
 

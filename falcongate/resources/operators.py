@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -13,20 +12,19 @@ from falcongate.outages import KeysUnavailable
 from falcongate.resources import pages
 from falcongate.state.audit import Change, audit
 from falcongate.telemetry.console import printable
+from falcongate.wire.address import address_of, network_of
+from falcongate.wire.bearer import bearer_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from falcongate.config.admin import AdminSettings
     from falcongate.exchange import Caller, Exchange
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.operator_sessions import OperatorSessions
     from falcongate.state.audit import AuditLog
+    from falcongate.wire.address import Address, Network
 
-    _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-    _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_BEARER: Final = "bearer "
 _MAX_NAME: Final = 100
 _log = logging.getLogger("falcongate.admin")
 
@@ -78,7 +76,7 @@ class _Right(NamedTuple):
     """
 
     setting: str
-    networks: tuple[_Network, ...]
+    networks: tuple[Network, ...]
     may_by_cookie: Callable[[dict[str, Any], str], bool]
     is_for_own_pages: bool
 
@@ -112,13 +110,13 @@ class Operators:
         self._own_url = own_url
         self._reading = _Right(
             "admin.read_from",
-            _networks(settings.read_from),
+            tuple(map(network_of, settings.read_from)),
             pages.may_read_by_cookie,
             is_for_own_pages=True,
         )
         self._changing = _Right(
             "admin.change_from",
-            _networks(settings.change_from),
+            tuple(map(network_of, settings.change_from)),
             pages.may_change_by_cookie,
             is_for_own_pages=False,
         )
@@ -176,7 +174,8 @@ class Operators:
                 return session.name
             raise _of_a_strange_page()
         address = self._proven_address(exchange)
-        ip = _ip(address)
+        # Without one, as behind a Unix socket, there is a proxy as a rule.
+        ip = address_of(address)
         is_listed = ip is not None and any(ip in network for network in right.networks)
         if ip is None or not is_listed or not self._is_no_strange_page(exchange, ip, right):
             raise self._refusal(right.setting, is_listed=is_listed, address=address)
@@ -184,11 +183,10 @@ class Operators:
 
     def _of_bearer(self, exchange: Exchange, *, waits: bool) -> str:
         """Whose the bearer token is; "" without one. One that is not valid is no better than none."""
-        said = exchange.environ.get("HTTP_AUTHORIZATION", "")
-        if said[: len(_BEARER)].lower() != _BEARER:
+        given = bearer_in(exchange.environ.get("HTTP_AUTHORIZATION", ""))
+        if given is None:
             return ""
-        given = said[len(_BEARER) :].strip().encode("latin-1", "replace")
-        if self._token is not None and compare_digest(given, self._token):
+        if self._token is not None and compare_digest(given.encode("latin-1", "replace"), self._token):
             return f"token@{exchange.caller_address or 'unix'}"
         caller = self._tokens.find(exchange, waits=waits) if self._tokens is not None else None
         if caller is None or caller.kind != "token" or caller.issuer != self._settings.token_issuer:
@@ -197,7 +195,7 @@ class Operators:
             raise NotPermitted((self._settings.token_scope,))
         return f"{one_line(caller.name)} ({caller.issuer})"
 
-    def _is_no_strange_page(self, exchange: Exchange, ip: _Address, right: _Right) -> bool:
+    def _is_no_strange_page(self, exchange: Exchange, ip: Address, right: _Right) -> bool:
         """Whether it is not a page in a browser at this address that asks, unless it is one of ours."""
         is_ours = pages.is_name_of_ours(exchange.host, self._own_url)
         origin = f"{exchange.scheme}://{exchange.host}"
@@ -237,15 +235,3 @@ def _of_a_strange_page() -> Forbidden:
 def one_line(name: str) -> str:
     """A name as it is shown in pages and histories: on one line, and not for ever."""
     return "".join(sign if sign.isprintable() else "?" for sign in name)[:_MAX_NAME]
-
-
-def _networks(texts: Iterable[str]) -> tuple[_Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-def _ip(address: str) -> _Address | None:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None  # behind a Unix socket stands a proxy as a rule
-    return getattr(ip, "ipv4_mapped", None) or ip

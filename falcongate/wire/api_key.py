@@ -12,6 +12,8 @@ import secrets
 import string
 from typing import Final, NamedTuple
 
+from falcongate.wire.bearer import bearer_in
+
 PREFIX: Final = "fg_"
 """How every key of falcongate begins; what does not is somebody else's."""
 
@@ -21,7 +23,6 @@ _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 32
 _SECRET_LENGTH: Final = 43
 _SIGNS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_BEARER: Final = "bearer "
 
 
 class KeyText(NamedTuple):
@@ -56,7 +57,5 @@ def is_key_id(text: str) -> bool:
 
 def key_in_bearer(authorization: str) -> str:
     """The key in the value of an `Authorization` field; "" if it has none of ours."""
-    if authorization[: len(_BEARER)].lower() != _BEARER:
-        return ""
-    text = authorization[len(_BEARER) :].strip(" ")
+    text = bearer_in(authorization) or ""
     return text if text.startswith(PREFIX) else ""

@@ -22,6 +22,13 @@ def test_by_default_private_addresses_look_and_loopback_changes(peer: str, may: 
     assert rights(operators(), peer=peer) == may
 
 
+def test_a_network_of_ipv4_may_be_written_as_ipv6_carries_it() -> None:
+    made = operators(read_from=["::ffff:192.0.2.0/120"], change_from=[])
+    assert rights(made, peer="192.0.2.9") == "read"
+    assert rights(made, peer="::ffff:192.0.2.9") == "read"
+    assert rights(made, peer="198.51.100.9") == ""
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "10.1.2.3"])
 @pytest.mark.parametrize(
     "line",

@@ -42,7 +42,10 @@ def value(metric: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(metric, labels)
 
 
-def test_transitions_of_breakers_are_shown_before_there_are_any(name: str) -> None:
+def test_transitions_of_breakers_are_shown_before_there_are_any(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gevent.spawn", lambda *_: None)
     settings = GatewaySettings.model_validate({"services": {name: {"url": "http://a:1"}}})
     target = f"{name}@a:1"
     WorkerMetrics().begin(settings, {}, known(Breaker(name), Breaker(target)))
