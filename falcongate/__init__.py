@@ -15,7 +15,7 @@ with the folder.
     server      bytes to WSGI: our gunicorn worker and its HTTP/1.1 connections
     middleware  what every request and every response gets
     resources   the doors: services, health, metrics
-    admission   may it pass: breakers, limits; answers yes, or raises the refusal
+    admission   may it pass: who asks, breakers, limits; answers yes, or raises the refusal
     upstream    to the service and back
     exchange    one request and its answer: what the parts know of it together
     routing     whose request it is; pure

@@ -1,1 +1,1 @@
-"""May it pass: breakers, limits. Answers yes, or raises the refusal."""
+"""May it pass: who asks, breakers, limits, places. Answers yes, or raises the refusal."""
