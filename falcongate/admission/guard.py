@@ -1,4 +1,4 @@
-"""One circuit breaker as one worker knows it: lets requests pass or refuses them, and counts how they end.
+"""One circuit breaker in one worker: lets requests pass or refuses them, and counts how they end.
 
 While it is CLOSED nothing is asked. What is shared is told by `falcongate.state`; without that, the
 guard goes on from the last state by itself, by the same rules.
@@ -6,67 +6,53 @@ guard goes on from the last state by itself, by the same rules.
 
 from __future__ import annotations
 
-import logging
 import math
-import random
 from dataclasses import fields, replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from falcongate.admission.known_breaker import KnownBreaker
 from falcongate.admission.outcome import outcome_of
 from falcongate.admission.probe import ProbeInFlight
 from falcongate.errors import StoreAway
-from falcongate.refusals import CircuitOpen, Refusal, ServiceDisabled
 from falcongate.state.memory_store import MemoryState
-from falcongate.state.store import Breaker, BreakerRules, Counts
+from falcongate.state.store import BreakerRules, Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcongate.config.breaker import BreakerSettings
     from falcongate.exchange import Exchange
-    from falcongate.state.store import Outcome, SharedState
-
-_log = logging.getLogger("falcongate")
+    from falcongate.state.store import Breaker, Outcome, SharedState
 
 _ASK_AGAIN_AFTER_S: Final = 0.1
-_RETRY_SOON_S: Final = 1
-_RETRY_SOME_DAY_S: Final = 60
-_FIRST_SHARE: Final = 0.1
 PROBE_LEASE_S: Final = 15.0
 """How long a worker that died holds the place of a probe; one that lives asks for more in time."""
 
 
-class Guard:
+class Guard(KnownBreaker):
     """The breaker `name`, of a service or `is_of_target`. `wake` is called when there is news to tell soon.
 
-    `tell` is called with each transition, and whether it is this worker's alone. `is_clear` says that every
-    request may pass without a question. `breaker` is what is known of it, the worker's own while `is_alone`.
-    `mark` changes with each transition. `outcome_of` tells what an exchange says of the service or target.
-    `host` is how this host is called in what is shared.
+    `outcome_of` tells what an exchange says of the service or target. `host` is how this host is called in
+    what is shared.
     """
 
     __slots__ = (
-        "_ask_from", "_asking",
+        "_ask_from",
+        "_asking",
         "_calls",
         "_failures",
         "_is_outvoted",
-        "_known_at",
         "_own",
-        "_ramp_s",
         "_rules",
         "_shared",
-        "_slow", "_slow_call_s",
-        "_tell", "_until",
+        "_slow",
+        "_slow_call_s",
         "_wake",
-        "breaker",
         "host",
-        "is_alone", "is_clear",
-        "mark",
-        "name",
         "outcome_of",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -79,25 +65,19 @@ class Guard:
         tell: Callable[[Breaker, bool], None] = lambda *_: None,
         is_of_target: bool = False,
     ) -> None:
-        self.name = name
+        super().__init__(name, ramp_s=settings.ramp_s, tell=tell)
         self._shared = state
         self._own = MemoryState()
         self.host = host
-        self._wake, self._tell = wake, tell
+        self._wake = wake
         self._rules = _rules_of(settings)
-        self._ramp_s = settings.ramp_s
         self._slow_call_s = settings.slow_call_s or math.inf
         failures = frozenset(settings.failure_statuses)
         self.outcome_of = partial(outcome_of, failure_statuses=failures, is_of_target=is_of_target)
         self._calls = self._failures = self._slow = 0
         self._asking = 0
-        self._ask_from = self._known_at = 0.0
-        self._until = math.inf
-        self.breaker = Breaker(name)
-        self.is_alone = False
-        self.is_clear = True
+        self._ask_from = 0.0
         self._is_outvoted = False
-        self.mark = 0
 
     def admit(self, exchange: Exchange) -> None:
         """Let the request pass, perhaps as a probe. Raises CircuitOpen or ServiceDisabled.
@@ -164,16 +144,6 @@ class Guard:
         """Keep the place of a probe for longer. Waits for the shared state."""
         self._ask(lambda store: store.ask_probe(self.name, self._rules, owner=probe.owner).breaker)
 
-    def learn(self, news: Breaker) -> None:
-        """Take what is told of the breaker, unless something later is known."""
-        known = self.breaker
-        if news.generation == known.generation:
-            if news.now_s >= known.now_s:
-                self.breaker, self._known_at = news, monotonic()
-        elif news.generation > known.generation or news.now_s >= known.now_s:
-            # A younger one that is told later: the store has lost its memory.
-            self._begin(news)
-
     def hear(self, news: Breaker) -> None:
         """Take what the shared state tells unasked, and go on with it if it could not be asked before.
 
@@ -219,38 +189,11 @@ class Guard:
             )
         )
 
-    def _aged(self) -> Breaker:
-        """What is known of the breaker, at the time that it is now where it was told."""
-        return replace(self.breaker, now_s=self.breaker.now_s + monotonic() - self._known_at)
-
     def _begin(self, news: Breaker) -> None:
-        """A transition has happened."""
-        self._known_at = monotonic()
-        self.breaker = news
-        self.mark += 1
-        self._tell(news, self.is_alone)
+        super()._begin(news)
+        # What was counted before says nothing of the state that has begun.
         self._calls = self._failures = self._slow = 0
         self._ask_from = 0.0
-        self._until = self._known_at + news.until_s - news.now_s if news.until_s else math.inf
-        is_back = news.state == "CLOSED" and news.before == "HALF_OPEN" and self._ramp_s > 0
-        self.is_clear = news.state in ("CLOSED", "FORCED_CLOSED") and not is_back and self._until == math.inf
-        if news.by:
-            _log.info(
-                "Breaker %s: %s -> %s by %s: %s%s",
-                *(self.name, news.before, news.state, news.by, news.why),
-                " (this worker only)" if self.is_alone else "",
-            )
-
-    def _ramp_up(self, now: float) -> None:
-        """Let a growing share pass of what comes for a service that came back."""
-        back_s = now - self._known_at + self.breaker.now_s - self.breaker.since_s
-        share = _FIRST_SHARE + (1 - _FIRST_SHARE) * back_s / self._ramp_s
-        if share >= 1:
-            self.is_clear = True
-        elif random.random() >= share:  # noqa: S311  # no secret
-            raise CircuitOpen(
-                "The service works again and gets its traffic back bit by bit.", retry_after_s=_RETRY_SOON_S
-            )
 
     def _try(self, exchange: Exchange, now: float) -> None:
         """Ask for the place of a probe, unless there will be none."""
@@ -284,15 +227,6 @@ class Guard:
                 self._ramp_up(now)
         elif self.breaker.state != "FORCED_CLOSED":
             raise self._refusal(now)
-
-    def _refusal(self, now: float) -> Refusal:
-        state = self.breaker.state
-        left_s = self._until - now
-        if state == "HALF_OPEN" or left_s <= 0:
-            return CircuitOpen(retry_after_s=_RETRY_SOON_S)
-        retry_after_s = _RETRY_SOME_DAY_S if left_s == math.inf else math.ceil(left_s)
-        kind = ServiceDisabled if state == "DISABLED" else CircuitOpen
-        return kind(retry_after_s=retry_after_s)
 
 
 def _rules_of(settings: BreakerSettings) -> BreakerRules:

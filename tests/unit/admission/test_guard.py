@@ -6,6 +6,7 @@ import gevent
 import pytest
 
 from falcongate.admission import guard as guard_module
+from falcongate.admission import known_breaker
 from falcongate.admission.guard import Guard
 from falcongate.admission.limits import Limits
 from falcongate.admission.probe import ProbeInFlight
@@ -24,7 +25,8 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 1_000.0
-        monkeypatch.setattr(guard_module, "monotonic", lambda: self.now_s)
+        for module in (guard_module, known_breaker):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(guard_module, "MemoryState", lambda: MemoryState(self._clock))
         self.state = MemoryState(self._clock)
         self.woken = 0
@@ -164,7 +166,7 @@ def test_a_service_that_is_back_gets_a_growing_share(world: World, monkeypatch: 
     fail(guard, 2)
     world.now_s += 10
     end(guard, begin(guard), fails=False)
-    monkeypatch.setattr(guard_module.random, "random", lambda: 0.5)
+    monkeypatch.setattr(known_breaker.random, "random", lambda: 0.5)
     with pytest.raises(CircuitOpen):
         begin(guard)
     world.now_s += 5
