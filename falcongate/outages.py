@@ -12,6 +12,7 @@ class Outage(Refusal):
     """Something that the gateway stands on is away. Each of these says what."""
 
     status = 503
+    suggestion = "Try again after the time in Retry-After."
     proxy_status = "proxy_internal_error"
 
 
@@ -38,7 +39,6 @@ class LimitsUnknown(Outage):
 
     problem = "limits-unknown"
     title = "Requests cannot be counted at the moment"
-    suggestion = "Try again after the time in Retry-After."
     detail = "A limit of this route cannot be checked at the moment."
 
 
@@ -47,7 +47,6 @@ class CredentialsUnknown(Outage):
 
     problem = "credentials-unknown"
     title = "Credentials cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
     detail = "The credentials of this request cannot be checked at the moment."
 
 
@@ -78,7 +77,6 @@ class KeysUnavailable(Outage):
 
     problem = "keys-unavailable"
     title = "Tokens cannot be checked at the moment"
-    suggestion = "Try again after the time in Retry-After."
     detail = "The keys of the token's issuer cannot be had at the moment."
 
     def __init__(self) -> None:

@@ -18,6 +18,9 @@ _STAMP: Final = "falcongate:1:"
 _MAX_LENGTH: Final = 128
 _SAFE: Final = re.compile(rf"[A-Za-z0-9._:@/-]{{1,{_MAX_LENGTH}}}", re.ASCII)
 
+WRITE_TEST: Final = f"{_STAMP}write-test"
+"""A text, written to see whether a server that was away can be written to; kept for a minute."""
+
 TRANSITIONS: Final = f"{_STAMP}breakers"
 HOSTS: Final = f"{_STAMP}hosts"
 AUDIT: Final = f"{_STAMP}audit"

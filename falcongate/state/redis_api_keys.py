@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from falcongate.state.api_keys import NewKey
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _CREATE: Final = Script("api_key_create")
 _FIND: Final = Script("api_key_find")

@@ -11,7 +11,7 @@ from falcongate.state.redis_call import Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _NOTE: Final = Script("audit_note")
 

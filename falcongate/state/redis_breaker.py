@@ -14,7 +14,7 @@ from falcongate.state.store import BREAKER_BUCKETS, Breaker, Probe, Reported, Tr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
     from falcongate.state.store import BreakerRules, Counts, Order, Outcome
 
 

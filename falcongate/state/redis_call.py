@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import hiredis
 from gevent import get_hub, getcurrent
@@ -14,7 +14,7 @@ from gevent import get_hub, getcurrent
 from falcongate.errors import StoreAway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 _MAX_JOINED: Final = 128
@@ -46,6 +46,17 @@ class Script:
         self.joins = joins
         self.text = (SCRIPTS / f"{name}.lua").read_bytes()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+class Line(Protocol):
+    """Who asks for those that know keys and scripts. `RedisLine` is one, and says the rest."""
+
+    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any: ...  # noqa: D102
+    def tell(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None: ...  # noqa: D102
+    def command(self, *parts: str | int) -> Any: ...  # noqa: D102
+    def subscribe(  # noqa: D102
+        self, channel: str, on_message: Callable[[str], None], *, on_subscribed: Callable[[], None]
+    ) -> None: ...
 
 
 class _Packed(NamedTuple):

@@ -11,7 +11,7 @@ from falcongate.state.redis_call import Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _KEEP: Final = Script("decisions_keep")
 _FIND: Final = Script("decisions_find")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from falcongate.errors import StoreAway
 from falcongate.state.clock import whole_ms
@@ -12,8 +12,9 @@ from falcongate.state.redis_call import Kept, Script
 from falcongate.state.store import Charged, Charges, Leased, Receipt, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from falcongate.state.redis_call import Line
     from falcongate.state.store import Charge
 
 CHARGE: Final = Script("charge", joins=True)
@@ -23,17 +24,6 @@ _REFUND: Final = Script("refund")
 _LEASE: Final = Script("lease")
 _RENEW: Final = Script("renew")
 _RELEASE: Final = Script("release")
-
-
-class Line(Protocol):
-    """What is needed of `RedisLine`; see there."""
-
-    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any: ...  # noqa: D102
-    def tell(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None: ...  # noqa: D102
-    def command(self, *parts: str | int) -> Any: ...  # noqa: D102
-    def subscribe(  # noqa: D102
-        self, channel: str, on_message: Callable[[str], None], *, on_subscribed: Callable[[], None]
-    ) -> None: ...
 
 
 class RedisLimits:

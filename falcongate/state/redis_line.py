@@ -6,11 +6,11 @@ failures are `redis_lane.py`, connections `redis_client.py`, pushed news `subscr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from falcongate.errors import StoreAway
+from falcongate.state.keys import WRITE_TEST
 from falcongate.state.redis_call import Call, Script
 from falcongate.state.redis_client import ClusterServers, one_server
 from falcongate.state.redis_cluster import ClusterLanes
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
     from falcongate.config.redis import RedisSettings
     from falcongate.state.redis_client import Node
-
-__all__ = ("RedisLine", "Script", "StoreAway")
-
-# A text, written to see whether a server that was away can be written to; kept for a minute.
-_PROBE_KEY: Final = "falcongate:1:write-test"
 
 
 class RedisLine:
@@ -52,7 +47,7 @@ class RedisLine:
             self._lanes = ClusterLanes(
                 servers,
                 budget_s=budget_s,
-                probe_key=_PROBE_KEY,
+                probe_key=WRITE_TEST,
                 on_change=self._tell_listeners,
                 on_round_trip=on_round_trip,
             )
@@ -62,7 +57,7 @@ class RedisLine:
             self._lanes = Lane(
                 node,
                 budget_s=budget_s,
-                probe_key=_PROBE_KEY,
+                probe_key=WRITE_TEST,
                 on_change=self._tell_listeners,
                 on_round_trip=on_round_trip,
             )

@@ -9,7 +9,7 @@ from falcongate.state.redis_call import Script
 from falcongate.state.sessions import Session
 
 if TYPE_CHECKING:
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _NOTE: Final = Script("session_note")
 _FIND: Final = Script("session_find")

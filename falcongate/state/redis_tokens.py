@@ -13,7 +13,7 @@ from falcongate.state.tokens import MOST_REVOKED, KeyDocument, Revocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _REVOKE: Final = Script("revoke")
 _RESTORE: Final = Script("restore")

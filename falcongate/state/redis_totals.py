@@ -24,7 +24,7 @@ from falcongate.state.totals import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from falcongate.state.redis_limits import Line
+    from falcongate.state.redis_call import Line
 
 _ADD: Final = Script("totals_add")
 _READ: Final = Script("traffic_read")

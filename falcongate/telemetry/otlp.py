@@ -99,14 +99,14 @@ class Envelope:
         return _field(1, self._resource + _field(2, self._scope + b"".join(spans)))
 
 
-class Kept(NamedTuple):
+class PartialSuccess(NamedTuple):
     """How many spans a receiver has not taken, and why, in its words."""
 
     rejected: int = 0
     why: str = ""
 
 
-def parse_answer(data: bytes) -> Kept:
+def parse_answer(data: bytes) -> PartialSuccess:
     """What a receiver says of spans that it was sent (ExportTraceServiceResponse).
 
     Whoever answers 2xx has taken them: what cannot be read in its answer says nothing else.
@@ -115,9 +115,9 @@ def parse_answer(data: bytes) -> Kept:
         partial = _fields_of(data).get(1, b"")
         told = _fields_of(partial) if isinstance(partial, bytes) else {}
     except (IndexError, ValueError):
-        return Kept()
+        return PartialSuccess()
     rejected, why = told.get(1, 0), told.get(2, b"")
-    return Kept(
+    return PartialSuccess(
         rejected & _WITHOUT_HOST_BIT if isinstance(rejected, int) else 0,
         why.decode("utf-8", "replace")[:_MAX_TEXT] if isinstance(why, bytes) else "",
     )

@@ -21,7 +21,7 @@ _READS_IN_A_TURN: Final = 8
 _NEVER: Final = float("inf")
 
 
-class Traffic:
+class Passed:
     """What has gone one way through all tunnels of a service since it was last told."""
 
     __slots__ = ("bytes", "messages")
@@ -53,7 +53,7 @@ class Flow(FrameFollower):
         "sends_since",
     )
 
-    def __init__(self, tunnel: Tunnel, source: Channel, sink: Channel, traffic: Traffic) -> None:
+    def __init__(self, tunnel: Tunnel, source: Channel, sink: Channel, traffic: Passed) -> None:
         super().__init__(tunnel.settings.max_message_bytes)
         self._tunnel = tunnel
         self._traffic = traffic

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from falcongate.config.websocket import WebSocketSettings
     from falcongate.exchange import Caller
-    from falcongate.upstream.flow import Traffic
+    from falcongate.upstream.flow import Passed
     from falcongate.wire.channel import Channel
 
 _CLOSE_S: Final = 5.0
@@ -73,7 +73,7 @@ class Tunnel:
         settings: WebSocketSettings,
         *,
         stalled_s: float,
-        traffic: tuple[Traffic, Traffic],
+        traffic: tuple[Passed, Passed],
     ) -> None:
         self.settings = settings
         self._stalled_s = stalled_s

@@ -12,7 +12,7 @@ import gevent
 from falcongate.errors import Stage
 from falcongate.outages import ShuttingDown
 from falcongate.refusals import Saturated
-from falcongate.upstream.flow import Traffic
+from falcongate.upstream.flow import Passed
 from falcongate.upstream.tunnel import Tunnel
 from falcongate.wire.websocket import POLICY
 
@@ -65,7 +65,7 @@ class _Service:
     def __init__(self) -> None:
         self.opened = 0
         self.closed: Counter[tuple[str, int]] = Counter()
-        self.traffic = (Traffic(), Traffic())
+        self.traffic = (Passed(), Passed())
 
     def take(self) -> News:
         """What was counted, which then begins anew."""

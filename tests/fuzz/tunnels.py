@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
-from falcongate.upstream.flow import Flow, Traffic
+from falcongate.upstream.flow import Flow, Passed
 from falcongate.upstream.tunnel import Tunnel
 from falcongate.wire.channel import Channel
 
@@ -89,7 +89,7 @@ class LoneFlow:
     def __init__(self, pieces: list[bytes], room: list[int], *, max_message_bytes: int = 0) -> None:
         self.source, self.sink = _Source(pieces), _Sink(room)
         self.tunnel = _Tunnel(max_message_bytes)
-        self.traffic = Traffic()
+        self.traffic = Passed()
         self.flow = Flow(
             cast("Tunnel", self.tunnel),
             cast("Channel", self.source),

@@ -20,7 +20,8 @@ from gevent.fileobject import FileObject  # noqa: E402
 from falcongate.config.redis import RedisSettings  # noqa: E402
 from falcongate.errors import StoreAway  # noqa: E402
 from falcongate.state import redis_call  # noqa: E402
-from falcongate.state.redis_line import RedisLine, Script  # noqa: E402
+from falcongate.state.redis_call import Script  # noqa: E402
+from falcongate.state.redis_line import RedisLine  # noqa: E402
 
 _CALLERS = 8
 _PAUSE_S = 0.004

@@ -11,7 +11,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OfficialSpan
 
-from falcongate.telemetry.otlp import CLIENT, SERVER, Envelope, Kept, Span, parse_answer, render_span
+from falcongate.telemetry.otlp import (
+    CLIENT,
+    SERVER,
+    Envelope,
+    PartialSuccess,
+    Span,
+    parse_answer,
+    render_span,
+)
 from tests.support.receiver import rejecting, spans_in
 
 HEX = "0123456789abcdef"
@@ -117,12 +125,12 @@ def test_many_spans_make_one_request() -> None:
 
 @given(rejected=st.integers(0, 2**63 - 1), why=st.text(max_size=40))
 def test_what_a_receiver_rejects_is_read(rejected: int, why: str) -> None:
-    assert parse_answer(rejecting(rejected, why)) == Kept(rejected, why)
+    assert parse_answer(rejecting(rejected, why)) == PartialSuccess(rejected, why)
 
 
 def test_who_takes_all_says_nothing() -> None:
-    assert parse_answer(b"") == Kept()
-    assert parse_answer(ExportTraceServiceResponse().SerializeToString()) == Kept()
+    assert parse_answer(b"") == PartialSuccess()
+    assert parse_answer(ExportTraceServiceResponse().SerializeToString()) == PartialSuccess()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +146,7 @@ def test_an_answer_that_cannot_be_read_rejects_nothing(data: bytes) -> None:
 
 def test_fields_of_later_versions_are_passed_over() -> None:
     later = b"\x0d\x01\x02\x03\x04\x51\x01\x02\x03\x04\x05\x06\x07\x08\x1a\x01x\x0a\x02\x08\x05"
-    assert parse_answer(later) == Kept(5, "")
+    assert parse_answer(later) == PartialSuccess(5, "")
 
 
 @given(st.binary(max_size=60))
