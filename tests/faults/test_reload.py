@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.callers import chunks, request_bytes
+from tests.support.fixtures import mortal_world
 from tests.support.load import Load
 from tests.support.processes import GatewayProcess, is_running, until
 from tests.support.upstreams import Conversation, ok
@@ -30,20 +31,14 @@ PLAN = Plan(
 )
 
 
+world = mortal_world()
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A gateway of this test's own, with two workers."""
     with running(PLAN, tmp_path) as site:
         yield site
-
-
-@pytest.fixture
-def world(site: Site) -> Iterator[Visit]:
-    """As the common one, but here workers end because the test ends them."""
-    site.gateway.allow_deaths()
-    visit = Visit(site)
-    yield visit
-    visit.leave()
 
 
 def reload_but_for_one(world: Visit) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.callers import Caller, request_bytes
+from tests.support.fixtures import mortal_world
 from tests.support.processes import until
 from tests.support.upstreams import Conversation, ok
 from tests.support.wire import Ended, WireError
@@ -20,20 +21,14 @@ from tests.support.world import Plan, ScriptedService, Site, Visit, running
 GRACE_S = 8
 
 
+world = mortal_world()
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A gateway of this test's own, with two workers."""
     with running(Plan("ending", {"server": {"graceful_timeout_s": GRACE_S}}, 8, workers=2), tmp_path) as site:
         yield site
-
-
-@pytest.fixture
-def world(site: Site) -> Iterator[Visit]:
-    """As the common one, but here workers end because the test ends them."""
-    site.gateway.allow_deaths()
-    visit = Visit(site)
-    yield visit
-    visit.leave()
 
 
 def _held(conversation: Conversation) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import time
@@ -133,12 +132,7 @@ class Caller:
 
     def push(self, raw: bytes, *, pause_s: float = 1.0, limit: int = 1 << 30) -> int:
         """Send `raw` again and again until nobody has taken a byte for `pause_s`; how many bytes went."""
-        sent = 0
-        self.socket.settimeout(pause_s)
-        with contextlib.suppress(TimeoutError):
-            while sent < limit:
-                sent += self.socket.send(raw)
-        return sent
+        return wire.push(self.socket, raw, pause_s=pause_s, limit=limit)
 
     def exchange(
         self,

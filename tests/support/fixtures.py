@@ -1,4 +1,4 @@
-"""Fixtures that modules need in different scopes: `server = redis_server("module")`."""
+"""Fixtures that several modules need, some in different scopes: `server = redis_server("module")`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.moody import Moody
 from tests.support.redis_servers import RedisServer, ended
+from tests.support.world import Site, Visit
 
 
 def redis_server(scope: Literal["function", "module"]) -> Any:  # noqa: ANN401  # a fixture
@@ -33,3 +34,16 @@ def moody_service(scope: Literal["function", "module"]) -> Any:  # noqa: ANN401 
         service.stop()
 
     return moody
+
+
+def mortal_world() -> Any:  # noqa: ANN401  # a fixture
+    """What one test does at its `site`, where workers end because the test ends them."""
+
+    @pytest.fixture
+    def world(site: Site) -> Iterator[Visit]:
+        site.gateway.allow_deaths()
+        visit = Visit(site)
+        yield visit
+        visit.leave()
+
+    return world

@@ -17,6 +17,8 @@ from tests.support.callers import Answer, Caller, request_bytes
 from tests.support.npm import is_installed
 from tests.support.processes import GatewayFailed, until
 from tests.support.programs import program
+from tests.support.upstreams import listen
+from tests.support.world import Plan, Site, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLIENT_ID, CLIENT_SECRET = "falcongate", "a secret, with: odd/signs?"  # of these tests alone
@@ -139,3 +141,16 @@ class User:
             if urlsplit(url).path == "/admin/callback":
                 return url
         raise GatewayFailed(f"never came back: {url}")
+
+
+@contextlib.contextmanager
+def operated(directory: Path, name: str) -> Iterator[tuple[Site, str]]:
+    """A gateway with a second port, where operators come by signing in alone, and where that is."""
+    with listen() as free:
+        place = "{}:{}".format(*free.getsockname())
+    url = f"http://{place}"
+    with identity_provider(directory / "provider", url) as issuer:
+        sign_in = settings_of(issuer)
+        admin = {"bind": place, "url": url, "read_from": [], "change_from": [], "sign_in": sign_in}
+        with running(Plan(name, {"admin": admin}, 0), directory / "gateway") as site:
+            yield site, url

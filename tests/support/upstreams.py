@@ -99,12 +99,7 @@ class Conversation:
 
     def push(self, raw: bytes, *, pause_s: float = 1.0, limit: int = 1 << 30) -> int:
         """Send `raw` again and again until nobody has taken a byte for `pause_s`; how many bytes went."""
-        sent = 0
-        self.socket.settimeout(pause_s)
-        with contextlib.suppress(TimeoutError):
-            while sent < limit:
-                sent += self.socket.send(raw)
-        return sent
+        return wire.push(self.socket, raw, pause_s=pause_s, limit=limit)
 
     def stall(self, *, within_s: float = 30) -> None:
         """Do nothing until the test calls `release`, or its patience is over."""

@@ -6,6 +6,7 @@ that a test which reads an answer has also checked its framing. Nothing here rep
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -206,3 +207,13 @@ def reset(sock: socket.socket) -> None:
     """End a connection with RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def push(sock: socket.socket, raw: bytes, *, pause_s: float, limit: int) -> int:
+    """Send `raw` again and again until nobody has taken a byte for `pause_s`; how many bytes went."""
+    sent = 0
+    sock.settimeout(pause_s)
+    with contextlib.suppress(TimeoutError):
+        while sent < limit:
+            sent += sock.send(raw)
+    return sent

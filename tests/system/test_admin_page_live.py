@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.admin_page.visits import has_browser, operate
-from tests.support.sign_in import CHROMIUM, has_provider, identity_provider, settings_of
-from tests.support.upstreams import listen
-from tests.support.world import Plan, running
+from tests.support.sign_in import CHROMIUM, has_provider, operated
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -22,20 +20,9 @@ pytestmark = [
 
 def test_an_operator_sees_what_an_order_does_and_why(tmp_path: Path) -> None:
     """An operator signs in, takes a service out, is shown the refusal of a caller, and puts it back."""
-    with listen() as free:
-        place = "{}:{}".format(*free.getsockname())
-    url = f"http://{place}"
-    with identity_provider(tmp_path / "provider", url) as issuer:
-        admin = {
-            "bind": place,
-            "url": url,
-            "read_from": [],
-            "change_from": [],
-            "sign_in": settings_of(issuer),
-        }
-        with running(Plan("operated", {"admin": admin}, 0), tmp_path / "gateway") as site:
-            callers = "http://{}:{}".format(*site.gateway.address)
-            seen = operate(tmp_path / "profile", url, callers)
+    with operated(tmp_path, "operated") as (site, url):
+        callers = "http://{}:{}".format(*site.gateway.address)
+        seen = operate(tmp_path / "profile", url, callers)
     assert "You are ada" in seen["you"]
     assert "Sign out" in seen["you"]
     assert seen["before"] == "closed"

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sign_in import CHROMIUM, has_provider, identity_provider, settings_of, with_browser
-from tests.support.upstreams import listen
-from tests.support.world import Plan, Site, running
+from tests.support.sign_in import CHROMIUM, has_provider, operated, with_browser
+from tests.support.world import Site
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -21,19 +20,8 @@ pytestmark = [
 def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
     """A gateway with a second port, where operators come with a browser, and where that is."""
     directory = tmp_path_factory.mktemp("browsed")
-    with listen() as free:
-        place = "{}:{}".format(*free.getsockname())
-    url = f"http://{place}"
-    with identity_provider(directory / "provider", url) as issuer:
-        admin = {
-            "bind": place,
-            "url": url,
-            "read_from": [],
-            "change_from": [],
-            "sign_in": settings_of(issuer),
-        }
-        with running(Plan("browsed", {"admin": admin}, 0), directory / "gateway") as site:
-            yield site, url
+    with operated(directory, "browsed") as found:
+        yield found
 
 
 def test_an_operator_with_a_browser(browsed: tuple[Site, str], tmp_path: Path) -> None:
