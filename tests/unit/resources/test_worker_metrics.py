@@ -194,7 +194,9 @@ def test_a_look_that_fails_is_not_the_last(
         until(lambda: len(looks) > 2)
     finally:
         looking.kill()
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    # Greenlets of other tests may have their own to say.
+    told = [record for record in caplog.records if "gauges" in record.getMessage()]
+    assert [record.levelname for record in told] == ["ERROR"]
     assert "the disk is full" in caplog.text
 
 
