@@ -6,6 +6,7 @@ the reader leaves, or starts another on the same port.
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import hashlib
 import os
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.support.callers import Caller
@@ -34,23 +36,26 @@ _LOOKS = re.compile(
 )
 _GATEWAY_PORT = "8000"
 _WITHIN_S = 60
-_SHOWS_WITHIN_S = 10
+_SHOWS_WITHIN_S = 3
 
 
 class Reader:
     """A bash in a copy of the tree, of which `folder` is the top."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, tree: Path, folder: Path, redis_url: str) -> None:
         self.folder = folder
+        self._redis_url = redis_url
         self._count = 0
         self._ports: dict[str, str] = {}
         self._servers: dict[str, int] = {}
-        self._told = ""
+        self._typed: list[str] = []
+        self._told: list[str] = []
         self._notes = folder.with_name(folder.name + "-notes")
         self._notes.mkdir(parents=True)
         # At a terminal curl shows no progress of what it writes there.
         (self._notes / ".curlrc").write_text("silent\nshow-error\n", "ascii")
-        _copy_tree(folder)
+        shutil.copytree(tree, folder, symlinks=True)
+        _install(folder)
         self._bash = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],  # noqa: S607  # any bash
             cwd=folder,
@@ -73,6 +78,8 @@ class Reader:
             "TMPDIR": str(self._notes),
             "LANG": "C.UTF-8",
             "WEB_CONCURRENCY": "1",
+            # One of the gateway's own would not be told from those of gateways of other tests.
+            "REDIS_URL": self._redis_url,
             "PORT": self.placed("PORT=" + _GATEWAY_PORT).partition("=")[2],
             # `scripts/test` on a page shows that it is there; this test is a part of what it would run.
             "PYTEST_ADDOPTS": "--version",
@@ -95,33 +102,33 @@ class Reader:
     def reads(self, block: Block) -> None:
         """Do what one block says; AssertionError if it does not become what the page says."""
         if block.language == "bash":
-            self._told = "".join(self.types(command) for command in commands(block.text))
-            self._last = commands(block.text)[-1]
-        elif block.language == "text" and block.is_under and self._told is not None:
+            self._typed = commands(block.text)
+            self._told = [self.types(command) for command in self._typed]
+        elif block.language == "text" and block.is_under and self._typed:
             self._compares(block.text)
         elif block.language == "diff":
             self._patches(block.text)
         elif block.file:
             path = self.folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.placed(block.text), "utf-8")
+            text = self.placed(block.text)
+            if block.language == "toml" and "[redis]" not in text:
+                # A busy machine keeps Redis waiting for longer than the budget that is the default.
+                text += "\n[redis]\nbudget_ms = 2000\n"
+            path.write_text(text, "utf-8")
         elif block.language == "python":
             script = self._notes / "shown.py"
             script.write_text(self.placed(block.text), "utf-8")
-            self._told = self.types(f"python {script}\n")
+            self._typed = [f"python {script}\n"]
+            self._told = [self.types(self._typed[0])]
 
     def _compares(self, shown: str) -> None:
-        def same() -> bool:
-            if differs(shown, self._told) and _LOOKS.match(self._last):
-                # What only looks may be looked at again.
-                self._told = self.types(self._last)
-            return not differs(shown, self._told)
-
-        if _LOOKS.match(self._last):
-            with contextlib.suppress(Exception):
-                until(same, "the page is right", within_s=_SHOWS_WITHIN_S)
-        difference = differs(shown, self._told)
-        assert not difference, difference
+        deadline = time.monotonic() + _SHOWS_WITHIN_S
+        while difference := differs(shown, "".join(self._told)):
+            # What only looks may be looked at again: news takes a moment.
+            if not _LOOKS.match(self._typed[-1]) or time.monotonic() > deadline:
+                raise AssertionError(difference)
+            self._told[-1] = self.types(self._typed[-1])
 
     def _patches(self, text: str) -> None:
         patched = subprocess.run(
@@ -173,7 +180,9 @@ class Reader:
         self._count += 1
         script = self._notes / f"{self._count}.sh"
         script.write_text(self.placed(command), "utf-8")
-        return script, script.with_suffix(".out"), script.with_suffix(".status")
+        told = script.with_suffix(".out")
+        told.touch()
+        return script, told, script.with_suffix(".status")
 
     def _say(self, line: str) -> None:
         assert self._bash.stdin is not None
@@ -221,13 +230,19 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _copy_tree(folder: Path) -> None:
-    """What a clone has, with an environment in which all is installed."""
+def copy_tree(folder: Path) -> None:
+    """What a clone has, with its modules compiled, for readers to copy."""
+    folder.mkdir()
     for name in _TREE:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_modules"))
         else:
             shutil.copy2(ROOT / name, folder / name)
+    compileall.compile_dir(folder / "falcongate", quiet=2)
+
+
+def _install(folder: Path) -> None:
+    """An environment in which all is installed, as `scripts/install` would leave it."""
     made, ours = Path(sys.prefix), folder / ".venv"
     ours.mkdir()
     shutil.copy(made / "pyvenv.cfg", ours)

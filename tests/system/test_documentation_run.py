@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import redis_server
 from tests.support.pages import blocks, name_of, pages
-from tests.support.reader import Reader
-from tests.support.redis_servers import SERVER
+from tests.support.reader import Reader, copy_tree
+from tests.support.redis_servers import SERVER, RedisServer
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 
@@ -18,12 +19,25 @@ ELSEWHERE = ("docs/extending.md", "docs/migrating.md", "docs/operating.md")
 """Pages that take longest; `test_documentation_run_long.py` has them, beside these."""
 
 
-def run(page: Path, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What readers copy."""
+    folder = tmp_path_factory.mktemp("tree") / "falcongate"
+    copy_tree(folder)
+    return folder
+
+
+server = redis_server("module")
+
+
+def run(page: Path, tree: Path, folder: Path, server: RedisServer) -> None:
     """Do all that a page says."""
     for program in PROGRAMS:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    reader = Reader(folder / "falcongate")
+    with server.client() as client:
+        client.flushall()
+    reader = Reader(tree, folder / "falcongate", server.url)
     try:
         for block in blocks(page):
             try:
@@ -42,5 +56,5 @@ def is_run(page: Path) -> bool:
 @pytest.mark.parametrize(
     "page", [page for page in pages() if is_run(page) and name_of(page) not in ELSEWHERE], ids=name_of
 )
-def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
-    run(page, tmp_path)
+def test_a_page_does_what_it_says(page: Path, tree: Path, tmp_path: Path, server: RedisServer) -> None:
+    run(page, tree, tmp_path, server)

@@ -10,14 +10,29 @@ import pytest
 from falcongate.config.access import AccessSettings
 from falcongate.config.load import load
 from falcongate.config.policies import ConcurrencySettings, LimitSettings
-from falcongate.config.reference import render_reference
+from falcongate.config.reference import render_page, render_reference, walk
 
-REFERENCE = Path(__file__).parents[3] / "conf/gateway.toml"
+ROOT = Path(__file__).parents[3]
+REFERENCE = ROOT / "conf/gateway.toml"
+PAGE = ROOT / "docs/reference.md"
 COMMENTED = re.compile(r"^# (\w+ = .*)$", re.MULTILINE)
 
 
 def test_the_file_is_the_one_that_is_made() -> None:
     assert REFERENCE.read_text("utf-8") == render_reference(), "run scripts/fix"
+
+
+def test_the_page_is_the_one_that_is_made() -> None:
+    assert PAGE.read_text("utf-8") == render_page(), "run scripts/fix"
+
+
+def test_the_page_has_a_row_for_each_setting() -> None:
+    rows = PAGE.read_text("utf-8").splitlines()
+
+    for table in walk():
+        for setting in table.settings:
+            assert any(row.startswith(f"| `{setting.name}` |") for row in rows), setting.name
+    assert sum(row.startswith("| `") for row in rows) == sum(len(table.settings) for table in walk())
 
 
 def test_it_is_valid_as_it_stands_with_examples_of_what_has_a_name() -> None:
