@@ -16,6 +16,7 @@ from falcongate.config.load import load
 from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 from falcongate.telemetry import metrics
+from tests.support.certificates import Authority
 from tests.architecture.tree import DOCS, PACKAGE, ROOT, modules, name_of, pages, texts
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -25,6 +26,8 @@ METRIC = re.compile(r"\bfalcongate_[a-z_]+\b")
 TEST = re.compile(r"`(?:([\w/]+\.py))?::(\w+)`|`([\w/]+\.py)`")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOML_KEY = re.compile(r"^(?:# ?)?(?:\[(?P<section>[\w.\"-]+)\]|(?P<key>\w+) *=)", re.MULTILINE)
+OF_A_HOST = re.compile(r"/(?:etc|run)/[\w./-]+")
+ENVIRON = {"JWT_SECRET_KEY": "a secret that is as long as it must be"}
 OF_A_WORKPLACE = re.compile(
     r"[/](?:work|opt/wheels|tmp/(?:bash_\w+|notes|v))/|\bissue\ #\d|extra[-]index-url|find[-]links"
 )
@@ -124,6 +127,16 @@ def shown_toml(page: Path) -> list[str]:
     return [text for language, text in FENCE.findall(page.read_text("utf-8")) if language == "toml"]
 
 
+def made_here(place: str, authority: Authority) -> str:
+    """A file that stands for one at `place` on somebody's host, with what such a file holds."""
+    file = authority.folder / place.strip("/").replace("/", "-")
+    if file.suffix == ".pem":
+        file.write_bytes(authority.own().read_bytes())
+    else:
+        file.write_text("redis://127.0.0.1:6379", "ascii")
+    return str(file)
+
+
 def defines(path: Path, name: str) -> bool:
     """Whether a module of tests has a test or a class of tests of this name."""
     return re.search(rf"^ *(?:def|class) {name}\b", path.read_text("utf-8"), re.MULTILINE) is not None
@@ -191,10 +204,11 @@ def test_every_test_that_the_contract_names_is_there() -> None:
 
 @pytest.mark.parametrize("page", [page for page in pages() if shown_toml(page)], ids=name_of)
 def test_every_configuration_shown_is_valid(page: Path, tmp_path: Path) -> None:
+    authority = Authority("shown", tmp_path)
     for text in shown_toml(page):
         file = tmp_path / "shown.toml"
-        file.write_text(text, "utf-8")
-        settings = load(environ={}, path=str(file))
+        file.write_text(OF_A_HOST.sub(lambda named: made_here(named[0], authority), text), "utf-8")
+        settings = load(environ=ENVIRON, path=str(file))
         assert settings != GatewaySettings()
 
 

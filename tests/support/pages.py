@@ -17,8 +17,10 @@ _NAMED = re.compile(r"^# ([\w./-]+\.\w+)$")
 _ENDS_WITH = re.compile(r"# ends with status (\d+)\s*$")
 _ASSIGNMENT = re.compile(r"^\w+=")
 _WITHIN = re.compile(r"\$\(((?:[^()]|\([^()]*\))*)\)")
-_REDIRECTION = re.compile(r"^\d*[<>]+&?\d*$")
-_KEYWORDS = frozenset("for while until if then elif else do done fi ! { } in exec time".split())
+_REDIRECTION = re.compile(r"\d*[<>]+&?(\S*)$")
+_VARIABLE = re.compile(r"\$\w+|\$\{\w+\}")
+_KEYWORDS = frozenset("while until if then elif else do done fi ! { } exec time".split())
+_SOMETHING = "0123456789ab"
 _OPERATORS = frozenset(["|", "||", "&&", ";", "&", "(", ")", "|&"])
 
 
@@ -116,21 +118,34 @@ def status_of(command: str) -> int:
 
 
 def calls(command: str) -> Iterator[list[str]]:
-    """Each program that a command starts, with its arguments; those within `$(...)`, too."""
+    """Each program that a command starts, with its arguments; those within `$(...)`, too.
+
+    What stands in a variable is told as something that may well be an id.
+    """
     for within in _WITHIN.findall(command):
         yield from calls(within)
-    lexer = shlex.shlex(_WITHIN.sub("SUBSTITUTED", command), posix=True, punctuation_chars=";|&()")
-    lexer.whitespace_split, lexer.commenters = True, "#"
+    plain = _VARIABLE.sub(_SOMETHING, _WITHIN.sub(_SOMETHING, command))
+    lexer = shlex.shlex(plain, posix=True, punctuation_chars=";|&()\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, "#"
     words: list[str] = []
     for word in [*lexer, ";"]:
-        if word not in _OPERATORS:
+        if word.strip("\n") and word not in _OPERATORS:
             words.append(word)
             continue
         while words and (words[0] in _KEYWORDS or _ASSIGNMENT.match(words[0])):
             words.pop(0)
-        if words:
-            yield [each for each in words if not _REDIRECTION.match(each)]
+        if words and words[0] != "for":
+            yield list(_without_redirections(words))
         words = []
+
+
+def _without_redirections(words: list[str]) -> Iterator[str]:
+    is_place = False
+    for word in words:
+        redirection = _REDIRECTION.match(word)
+        if not is_place and redirection is None:
+            yield word
+        is_place = redirection is not None and not redirection[1]
 
 
 def differs(shown: str, told: str) -> str:

@@ -28,6 +28,8 @@ _SERVER = re.compile(
     r"(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*(?:\.venv/bin/)?"
     r"(?:scripts/run|falcongate serve|falcongate demo|gunicorn|honcho start|redis-server)\b"
 )
+_OF_ITSELF = re.compile(r"scripts/test *(?:#.*)?$")
+"""It would run these tests, too, so it is not run."""
 _PORT = re.compile(r"((?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::\]):|\bPORT=|--port[ =])(\d{4,5})\b")
 _LISTENS = re.compile(r"Listening at: (https?)://[\d.]+:(\d+)|MICROSERVICE_URLS=|Ready to accept connections")
 _LOOKS = re.compile(
@@ -81,8 +83,6 @@ class Reader:
             # One of the gateway's own would not be told from those of gateways of other tests.
             "REDIS_URL": self._redis_url,
             "PORT": self.placed("PORT=" + _GATEWAY_PORT).partition("=")[2],
-            # `scripts/test` on a page shows that it is there; this test is a part of what it would run.
-            "PYTEST_ADDOPTS": "--version",
         }
 
     def placed(self, text: str) -> str:
@@ -143,6 +143,8 @@ class Reader:
 
     def types(self, command: str) -> str:
         """Run one command to its end, or start it if it is a server; what it has written."""
+        if _OF_ITSELF.match(command):
+            return ""
         if _SERVER.match(command) and not status_of(command):
             self._starts(command)
             return ""

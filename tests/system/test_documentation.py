@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from falcongate.cli import _parser
+from scripts.benchmarks import run
 from tests.support.pages import Block, blocks, calls, commands, is_shell, name_of, pages, prompted
 from tests.support.processes import ROOT
 
@@ -30,9 +32,8 @@ FOREIGN = frozenset(
 
 
 def checks_bash(block: Block) -> None:
-    """Run by `test_documentation_run.py`; its programs are looked at here."""
-    for command in commands(block.text):
-        _checks_command(command)
+    """Of whole commands, which `test_documentation_run.py` runs."""
+    assert commands(block.text)
 
 
 def checks_console(block: Block) -> None:
@@ -51,6 +52,8 @@ def _checks_command(command: str) -> None:
             _checks_ours(arguments)
         elif name in ("python", "python3"):
             _checks_module(arguments)
+        elif name == "scripts/bench":
+            _checks_bench(arguments)
         elif name.startswith(("scripts/", ".ci/")):
             assert (ROOT / name).is_file(), f"there is no {name}"
         else:
@@ -62,6 +65,12 @@ def _checks_ours(arguments: list[str]) -> None:
         _parser().parse_args(arguments)
     except SystemExit as ended:
         assert ended.code == 0, f"falcongate does not take {arguments}"
+
+
+def _checks_bench(arguments: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["scripts/bench", *arguments])
+        run._parse()  # noqa: SLF001  # what it takes is known there alone
 
 
 def _checks_module(arguments: list[str]) -> None:
@@ -218,9 +227,10 @@ def test_every_block_of_a_page_is_sound(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("bash", "falcongate chekc\n"),
         ("bash", "if true\n"),
+        ("bash", "# nothing\n"),
         ("console", "falcongate check\n"),
+        ("console", "$ falcongate chekc | tee x\n"),
         ("console", "$ falcongate breaker lsit\n"),
         ("console", "$ rnu-this\n"),
         ("http", "no field\n"),

@@ -17,7 +17,6 @@ from falcongate.errors import ConfigError, ConfigProblem
 from tests.unit.config.writing import text_of, values
 
 CORPUS = Path(__file__).parents[2] / "corpus/config"
-DOCS = Path(__file__).parents[3] / "docs"
 # A line of the file that says what the environment holds.
 SAID = re.compile(r"^# environment: (\w+)=(.*)$", re.MULTILINE)
 
@@ -82,16 +81,6 @@ def test_a_mistake_is_reported_in_these_words(file: Path, monkeypatch: pytest.Mo
 
 def test_every_report_has_its_mistake() -> None:
     assert {file.stem for file in CORPUS.glob("*.txt")} == {file.stem for file in CORPUS.glob("*.toml")}
-
-
-def test_the_report_in_the_docs_is_a_real_one() -> None:
-    page = (DOCS / "configuration.md").read_text("utf-8")
-
-    for suffix in (".toml", ".txt"):
-        shown = (
-            (CORPUS / f"several-mistakes{suffix}").read_text("utf-8").replace("several-mistakes", "gateway")
-        )
-        assert f"\n```text\n{shown}```\n" in page
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
