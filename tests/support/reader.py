@@ -235,7 +235,7 @@ def _answers(port: int) -> bool:
 def copy_tree(folder: Path) -> None:
     """What a clone has, with its modules compiled, for readers to copy."""
     folder.mkdir()
-    for name in _TREE:
+    for name in (*_TREE, *(path.name for path in ROOT.glob("*.md"))):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_modules"))
         else:
