@@ -123,8 +123,10 @@ def anchors_of(text: str) -> set[str]:
 
 
 def shown_toml(page: Path) -> list[str]:
-    """The configurations that a page shows."""
-    return [text for language, text in FENCE.findall(page.read_text("utf-8")) if language == "toml"]
+    """The configurations that a page shows; one that changes the gateway shows them for a changed one."""
+    found = FENCE.findall(page.read_text("utf-8"))
+    changes = any(language == "diff" for language, _ in found)
+    return [text for language, text in found if language == "toml" and not changes]
 
 
 def made_here(place: str, authority: Authority) -> str:
@@ -175,6 +177,14 @@ def test_every_metric_is_documented_with_its_kind_and_labels() -> None:
 
     assert len(rows) == len(documented)
     assert documented == metric_shapes()
+
+
+def test_every_alert_is_told_with_what_to_do() -> None:
+    told = re.findall(r"^\| `(Falcongate\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
+    alerts = re.findall(r"- alert: (\w+)", (ROOT / "conf/prometheus-alerts.yml").read_text("utf-8"))
+
+    assert alerts
+    assert told == alerts
 
 
 def test_every_link_leads_somewhere() -> None:

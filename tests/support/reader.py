@@ -36,6 +36,13 @@ _LOOKS = re.compile(
     r"\s*(?:falcongate (?:breaker (?:list|show)|why|audit|routes|keys (?:list|show)|tokens list)\b"
     r"|curl (?!.*(?:-X|-d|--data|-T)\b))"
 )
+_STEADY = {
+    # A busy machine keeps Redis waiting for longer than the budget that is the default.
+    "[redis]": "\n[redis]\nbudget_ms = 2000\n",
+    # What is kept by chance would be shown beside what a page is about.
+    "[decisions]": "\n[decisions]\nratio = 0\n",
+}
+"""What the files of a page say besides, so that what comes of them is the same each time."""
 _GATEWAY_PORT = "8000"
 _WITHIN_S = 60
 _SHOWS_WITHIN_S = 3
@@ -112,9 +119,8 @@ class Reader:
             path = self.folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
             text = self.placed(block.text)
-            if block.language == "toml" and "[redis]" not in text:
-                # A busy machine keeps Redis waiting for longer than the budget that is the default.
-                text += "\n[redis]\nbudget_ms = 2000\n"
+            if block.language == "toml":
+                text += "".join(lines for table, lines in _STEADY.items() if table not in text)
             path.write_text(text, "utf-8")
         elif block.language == "python":
             script = self._notes / "shown.py"
@@ -215,7 +221,7 @@ class Reader:
         """End all that was started; harmless if it is gone."""
         for pid in self._servers.values():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGTERM)
+                os.killpg(pid, signal.SIGINT)
         with contextlib.suppress(Exception):
             until(lambda: self._members() in ([], [self._bash.pid]), "all ends")
         for pid in self._members():
