@@ -19,7 +19,7 @@ _log = logging.getLogger("falcongate")
 
 _RETRY_SOON_S: Final = 1
 _RETRY_SOME_DAY_S: Final = 60
-_FIRST_SHARE: Final = 0.1
+FIRST_SHARE: Final = 0.1
 
 
 class KnownBreaker:
@@ -76,7 +76,7 @@ class KnownBreaker:
     def _ramp_up(self, now: float) -> None:
         """Let a growing share pass of what comes for a service that came back. Raises CircuitOpen."""
         back_s = now - self._known_at + self.breaker.now_s - self.breaker.since_s
-        share = _FIRST_SHARE + (1 - _FIRST_SHARE) * back_s / self._ramp_s
+        share = FIRST_SHARE + (1 - FIRST_SHARE) * back_s / self._ramp_s
         if share >= 1:
             self.is_clear = True
         elif random.random() >= share:  # noqa: S311  # no secret
