@@ -1,4 +1,4 @@
-"""The pictures in `docs/images` that explain limits and breakers: `python -m scripts.pictures` draws them anew.
+"""The pictures in `docs/images` that explain: `python -m scripts.pictures` draws them anew.
 
 Their numbers are the ones below and the defaults of the settings; a test does what they show.
 """
@@ -69,7 +69,8 @@ def line(path: str, *, has_tip: bool = False) -> str:
     return f'<path class="line" d="{path}"{tip}/>'
 
 
-def _box(x: float, y: float, width: float, height: float, kind: str) -> str:
+def _box(corner: tuple[float, float], width: float, height: float, kind: str) -> str:
+    x, y = corner
     return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6" class="{kind}"/>'
 
 
@@ -84,12 +85,12 @@ def render_window() -> str:
     pixels_a_second = _WIDE / width_s
     now = _LEFT + NOW_S * pixels_a_second
     begins = now - LENGTH_S * pixels_a_second
-    parts = [_box(begins, 40, now - begins, _GROUND - 40, "field")]
+    parts = [_box((begins, 40), now - begins, _GROUND - 40, "field")]
     for number, charged in enumerate(CHARGED):
         kind = ("gone", "full")[number] if number < len(CHARGED) - BUCKETS else "bar"
         x, height = _LEFT + number * _WIDE, charged * _UNIT
         if height:
-            parts.append(_box(x + 4, _GROUND - height, _WIDE - 8, height, kind))
+            parts.append(_box((x + 4, _GROUND - height), _WIDE - 8, height, kind))
         parts.append(text(x + _WIDE / 2, _GROUND + 18, f"{charged}", "middle"))
     end = _LEFT + len(CHARGED) * _WIDE
     parts += [
@@ -124,13 +125,13 @@ def render_breaker() -> str:
     """The states of a breaker, and what leads from one to another."""
     by = BreakerSettings()
     parts = [
-        _box(40, 70, 190, 80, "box closed"),
+        _box((40, 70), 190, 80, "box closed"),
         text(135, 105, "CLOSED", "middle strong"),
         text(135, 127, "requests pass", "middle small"),
-        _box(570, 70, 190, 80, "box open"),
+        _box((570, 70), 190, 80, "box open"),
         text(665, 105, "OPEN", "middle strong"),
         text(665, 127, "requests are refused: 503", "middle small"),
-        _box(305, 250, 190, 80, "box half"),
+        _box((305, 250), 190, 80, "box half"),
         text(400, 285, "HALF_OPEN", "middle strong"),
         text(400, 307, f"at most {by.probes} probes at a time", "middle small"),
         line("M232,95 H566", has_tip=True),
@@ -148,7 +149,8 @@ def render_breaker() -> str:
         text(
             40,
             372,
-            "An operator's order leads from any state to DISABLED, FORCED_OPEN or FORCED_CLOSED, and back to CLOSED.",
+            "An operator's order leads from any state to DISABLED, FORCED_OPEN or FORCED_CLOSED, and back to"
+            " CLOSED.",
             "small",
         ),
     ]
@@ -171,34 +173,38 @@ def render_way() -> str:
     parts = [text(6, 99, "caller", "strong"), text(855, 99, "service", "strong")]
     for number, (name, about, step) in enumerate(_STATIONS):
         x = 105 + number * 190
-        parts += [_box(x, 60, 140, 70, "box closed"), text(x + 70, 92, name, "middle strong")]
+        parts += [_box((x, 60), 140, 70, "box closed"), text(x + 70, 92, name, "middle strong")]
         parts += [text(x + 70, 112, about, "middle small"), text(x + 8, 78, step, "small")]
         parts.append(line(f"M{x - 46},88 H{x - 3}", has_tip=True))
         parts.append(line(f"M{x - 3},106 H{x - 46}", has_tip=True))
     parts += [line("M817,88 H850", has_tip=True), line("M850,106 H817", has_tip=True)]
     for number, (name, about, step) in enumerate(_ASKED):
         x = 390 + number * 180
-        parts += [_box(x, 190, 140, 64, "box half"), text(x + 70, 220, name, "middle strong")]
+        parts += [_box((x, 190), 140, 64, "box half"), text(x + 70, 220, name, "middle strong")]
         parts += [text(x + 70, 240, about, "middle small"), text(x + 8, 207, step, "small")]
         parts.append(line(f"M{540 + number * 50},132 L{x + 70},187", has_tip=True))
     parts += [
         line("M710,222 H760", has_tip=True),
-        _box(763, 190, 140, 64, "box open"),
+        _box((763, 190), 140, 64, "box open"),
         text(833, 220, "state", "middle strong"),
         text(833, 240, "Redis, for all hosts", "middle small"),
         line("M340,132 L290,187", has_tip=True),
-        _box(210, 190, 140, 64, "box half"),
+        _box((210, 190), 140, 64, "box half"),
         text(280, 220, "telemetry", "middle strong"),
         text(280, 240, "what became of it", "middle small"),
         text(218, 207, "7", "small"),
-        text(105, 32, "6  the body of the answer is relayed from channel to channel, in the kernel if it is large"),
+        text(
+            105,
+            32,
+            "6  the body of the answer is relayed from channel to channel, in the kernel if it is large",
+        ),
         line("M817,44 H105", has_tip=True),
     ]
     return picture(920, 275, "The way of a request through the parts of the gateway", *parts)
 
 
 PICTURES: Final = {
-    "way-of-a-request.svg": render_way, 
+    "way-of-a-request.svg": render_way,
     "sliding-window.svg": render_window,
     "breaker-states.svg": render_breaker,
 }

@@ -1,4 +1,4 @@
-"""Every setting with its meaning and default, made from the models: `conf/gateway.toml` and `docs/reference.md`.
+"""All settings with their meaning: `conf/gateway.toml` and `docs/reference.md`, made from the models.
 
 One walk over the models, two renderings.
 """
@@ -35,8 +35,8 @@ _PAGE_HEAD: Final = """\
 
 Every setting, by the table of TOML that it stands in; made from the gateway's own models, like
 [`conf/gateway.toml`](../conf/gateway.toml), which has the same as a file to begin with.
-[Configuration](configuration.md) tells what to set for which purpose, and how values come from the environment and
-from files.
+[Configuration](configuration.md) tells what to set for which purpose, and how values come from the
+environment and from files.
 Settings of the first section stand at the top of the file, before any table.
 An empty default leaves a setting unset.
 A number has a range where one is given; both ends count unless it says *above*.
@@ -122,7 +122,9 @@ def _about(table: Table) -> str:
 
 def _assignment(setting: Setting) -> str:
     is_said = setting.said is not None
-    assignment = f"{setting.name} = {setting.said}\n" if is_said else f"# {setting.name} = {_toml(setting.default)}\n"
+    assignment = (
+        f"{setting.name} = {setting.said}\n" if is_said else f"# {setting.name} = {_toml(setting.default)}\n"
+    )
     return _comment(setting.about) + assignment
 
 
@@ -152,7 +154,9 @@ def render_page() -> str:
 
 def _row(setting: Setting) -> str:
     is_needed = setting.default is PydanticUndefined
-    default = "must be said" if is_needed else "" if setting.default is None else f"`{_toml(setting.default)}`"
+    default = (
+        "must be said" if is_needed else "" if setting.default is None else f"`{_toml(setting.default)}`"
+    )
     cells = (f"`{setting.name}`", _kind(setting.schema), default, _unit(setting.name), setting.about)
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |\n"
 

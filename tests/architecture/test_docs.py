@@ -16,8 +16,8 @@ from falcongate.config.load import load
 from falcongate.config.policies import ConcurrencySettings, LimitSettings
 from falcongate.config.settings import GatewaySettings, ServiceSettings
 from falcongate.telemetry import metrics
-from tests.support.certificates import Authority
 from tests.architecture.tree import DOCS, PACKAGE, ROOT, modules, name_of, pages, texts
+from tests.support.certificates import Authority
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PROBLEM = re.compile(r"^## `([a-z-]+)` \((\d{3})\)$", re.MULTILINE)

@@ -19,7 +19,7 @@ _ASSIGNMENT = re.compile(r"^\w+=")
 _WITHIN = re.compile(r"\$\(((?:[^()]|\([^()]*\))*)\)")
 _REDIRECTION = re.compile(r"\d*[<>]+&?(\S*)$")
 _VARIABLE = re.compile(r"\$\w+|\$\{\w+\}")
-_KEYWORDS = frozenset("while until if then elif else do done fi ! { } exec time".split())
+_KEYWORDS = frozenset("while until if then elif else do done fi ! { } exec time".split())  # noqa: SIM905  # as bash says it
 _SOMETHING = "0123456789ab"
 _OPERATORS = frozenset(["|", "||", "&&", ";", "&", "(", ")", "|&"])
 

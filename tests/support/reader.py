@@ -23,7 +23,17 @@ from tests.support.pages import Block, commands, differs, status_of
 from tests.support.processes import ROOT, GatewayFailed, until
 from tests.support.redis_servers import free_port
 
-_TREE = ("falcongate", "conf", "scripts", "requirements", "setup.py", "pyproject.toml", "Procfile", "docs", "tests")
+_TREE = (
+    "falcongate",
+    "conf",
+    "scripts",
+    "requirements",
+    "setup.py",
+    "pyproject.toml",
+    "Procfile",
+    "docs",
+    "tests",
+)
 _SERVER = re.compile(
     r"(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*(?:\.venv/bin/)?"
     r"(?:scripts/run|falcongate serve|falcongate demo|gunicorn|honcho start|redis-server)\b"
