@@ -18,6 +18,7 @@ _ENDS_WITH = re.compile(r"# ends with status (\d+)\s*$")
 _ASSIGNMENT = re.compile(r"^\w+=")
 _WITHIN = re.compile(r"\$\(((?:[^()]|\([^()]*\))*)\)")
 _REDIRECTION = re.compile(r"\d*[<>]+&?(\S*)$")
+_TOGETHER = re.compile(r"\d*>&\d")
 _VARIABLE = re.compile(r"\$\w+|\$\{\w+\}")
 _KEYWORDS = frozenset("while until if then elif else do done fi ! { } exec time".split())  # noqa: SIM905  # as bash says it
 _SOMETHING = "0123456789ab"
@@ -124,18 +125,19 @@ def calls(command: str) -> Iterator[list[str]]:
     """
     for within in _WITHIN.findall(command):
         yield from calls(within)
-    plain = _VARIABLE.sub(_SOMETHING, _WITHIN.sub(_SOMETHING, command))
-    lexer = shlex.shlex(plain, posix=True, punctuation_chars=";|&()\n")
-    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, "#"
+    plain = _VARIABLE.sub(_SOMETHING, _WITHIN.sub(_SOMETHING, _TOGETHER.sub("", command)))
+    lexer = shlex.shlex(plain.replace("\\\n", " "), posix=True, punctuation_chars=";|&()")
+    lexer.whitespace_split = True
     words: list[str] = []
     for word in [*lexer, ";"]:
-        if word.strip("\n") and word not in _OPERATORS:
+        if word not in _OPERATORS:
             words.append(word)
             continue
         while words and (words[0] in _KEYWORDS or _ASSIGNMENT.match(words[0])):
             words.pop(0)
-        if words and words[0] != "for":
-            yield list(_without_redirections(words))
+        called = list(_without_redirections(words))
+        if called and called[0] != "for":
+            yield called
         words = []
 
 

@@ -98,7 +98,6 @@ def checks_yaml(block: Block) -> None:
 def checks_ini(block: Block) -> None:
     """Such as a unit of systemd, where a name may stand more than once."""
     parser = configparser.RawConfigParser(strict=False, delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     parser.read_file(io.StringIO(block.text))
     assert parser.sections()
 
@@ -233,8 +232,8 @@ def test_every_block_of_a_page_is_sound(page: Path, tmp_path: Path) -> None:
         ("bash", "if true\n"),
         ("bash", "# nothing\n"),
         ("console", "falcongate check\n"),
-        ("console", "$ falcongate chekc | tee x\n"),
-        ("console", "$ falcongate breaker lsit\n"),
+        ("console", "$ falcongate reloads | tee x\n"),
+        ("console", "$ falcongate breaker look\n"),
         ("console", "$ rnu-this\n"),
         ("http", "no field\n"),
         ("ini", "no section\n"),
