@@ -22,6 +22,7 @@ from tests.support.callers import Caller
 from tests.support.pages import Block, commands, differs, status_of
 from tests.support.processes import ROOT, GatewayFailed, until
 from tests.support.redis_servers import free_port
+from tests.support.wire import WireError
 
 _TREE = (
     "falcongate",
@@ -148,7 +149,7 @@ class Reader:
 
     def _patches(self, text: str) -> None:
         patched = subprocess.run(
-            ["patch", "--strip=1", "--no-backup-if-mismatch"],  # noqa: S607  # any patch
+            ["patch", "--strip=1", "--fuzz=0", "--no-backup-if-mismatch"],  # noqa: S607  # any patch
             cwd=self.folder,
             input=text,
             capture_output=True,
@@ -243,7 +244,7 @@ class Reader:
 
 
 def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), Caller(("127.0.0.1", port)) as caller:
+    with contextlib.suppress(OSError, WireError), Caller(("127.0.0.1", port)) as caller:
         return caller.get("/health/live/").status == 200
     return False
 
