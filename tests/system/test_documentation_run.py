@@ -14,7 +14,7 @@ from tests.support.redis_servers import SERVER, RedisServer
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 
-PROGRAMS = ("bash", "curl", "patch", "openssl", "redis-cli")
+PROGRAMS = ("bash", "curl", "patch")
 ELSEWHERE = ("docs/extending.md", "docs/getting-started.md", "docs/migrating.md", "docs/operating.md")
 """Pages that take longest; `test_documentation_run_long.py` has them, beside these."""
 
