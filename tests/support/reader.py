@@ -119,11 +119,13 @@ class Reader:
 
     def reads(self, block: Block) -> None:
         """Do what one block says; AssertionError if it does not become what the page says."""
+        if block.language == "text" and block.is_under and self._typed:
+            self._compares(block.text)
+            return
+        self._typed = []
         if block.language == "bash":
             self._typed = commands(block.text)
             self._told = [self.types(command) for command in self._typed]
-        elif block.language == "text" and block.is_under and self._typed:
-            self._compares(block.text)
         elif block.language == "diff":
             self._patches(block.text)
         elif block.file:
