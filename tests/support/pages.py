@@ -100,15 +100,21 @@ def commands(text: str) -> list[str]:
 
 
 def prompted(text: str) -> list[str]:
-    """The commands of a session at a terminal: what stands behind `$ `, with the lines that go on."""
+    """The commands of a session at a terminal: what stands behind `$ `, with the lines that go on.
+
+    A line goes on behind a backslash, or with a `> ` right under the command.
+    """
     found: list[str] = []
-    goes_on = False
+    is_typed, goes_on = False, False
     for line in text.splitlines():
         if line.startswith("$ "):
             found.append(line[2:] + "\n")
-        elif goes_on:
+            is_typed = True
+        elif goes_on or (is_typed and line.startswith("> ")):
             found[-1] += line.removeprefix("> ") + "\n"
-        goes_on = bool(found) and line.endswith("\\")
+        else:
+            is_typed = False
+        goes_on = is_typed and line.endswith("\\")
     return found
 
 

@@ -96,9 +96,10 @@ def checks_yaml(block: Block) -> None:
 
 
 def checks_ini(block: Block) -> None:
-    """Such as a unit of systemd, where a name may stand more than once."""
+    """Such as a unit of systemd, where a name may stand more than once, or a file of variables."""
     parser = configparser.RawConfigParser(strict=False, delimiters=("=",), interpolation=None)
-    parser.read_file(io.StringIO(block.text))
+    is_divided = re.search(r"^\[", block.text, re.MULTILINE)
+    parser.read_file(io.StringIO(block.text if is_divided else f"[variables]\n{block.text}"))
     assert parser.sections()
 
 
