@@ -49,9 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
     except ConfigError as error:
         sys.stderr.write(render_report(error))
         return 2
+    except BrokenPipeError:
+        # Whoever read it, `head` for one, has seen enough; what is left must not fail at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

@@ -60,7 +60,7 @@ class Document:
         mistakes += [
             mistake
             for mistake in _mistakes_in(self._content)
-            if self._as_written(mistake.location) not in unfinished
+            if not _holds(self._as_written(mistake.location), unfinished)
         ]
         settings = GatewaySettings.model_validate(_sound_part(self._content, mistakes))
         mistakes += contradictions(settings, in_worker=self._is_in_worker)
@@ -163,6 +163,11 @@ def _mistakes_in(content: dict[str, Any]) -> list[Mistake]:
     except ValidationError as error:
         return list(mistakes_of(error))
     return []
+
+
+def _holds(location: Location, unfinished: Iterable[Location]) -> bool:
+    """Whether one of these is this setting, or in this table: then nothing is known of it yet."""
+    return any(within[: len(location)] == location for within in unfinished)
 
 
 def _sound_part(content: dict[str, Any], mistakes: Iterable[Mistake]) -> dict[str, Any]:

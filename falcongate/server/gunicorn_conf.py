@@ -34,7 +34,7 @@ from falcongate.server.own_redis import OwnRedis
 from falcongate.server.reload import Reload
 from falcongate.server.retirement import RETIRE, RetiredWorkers
 from falcongate.server.tls import caller_tls, gunicorn_tls
-from falcongate.telemetry.metric_files import absorb, clear
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE, absorb, clear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 _MAX_WORKERS_UNASKED: Final = 4
 _MAX_GUNICORN_REQUEST_LINE: Final = 8_190
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGQUIT, RETIRE)
-_METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # Made in the master: made after the fork, each worker would be a host of its own.
 _OF_THIS_MASTER: Final = secrets.token_hex(3)
 
@@ -149,7 +148,7 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     except OSError as error:
         # This worker goes on where that one ended, in the same file.
         _tell_not_added_up(error)
-    set_in_environment(_METRICS_VARIABLE, str(directory))
+    set_in_environment(DIRECTORY_VARIABLE, str(directory))
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
@@ -226,14 +225,14 @@ def _retired(server: Arbiter) -> RetiredWorkers:
 @cache
 def _metrics_directory() -> tuple[Path, bool]:
     """Where the workers share their metrics, and whether it is ours to remove."""
-    given = copy_of_environment().get(_METRICS_VARIABLE)
+    given = copy_of_environment().get(DIRECTORY_VARIABLE)
     if not given:
         return Path(tempfile.mkdtemp(prefix="falcongate-metrics-")), True
     directory = Path(given)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        sys.stderr.write(f"{_METRICS_VARIABLE}: cannot make the directory {given}: {error.strerror}\n")
+        sys.stderr.write(f"{DIRECTORY_VARIABLE}: cannot make the directory {given}: {error.strerror}\n")
         sys.exit(2)
     return directory, False
 

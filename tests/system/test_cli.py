@@ -227,3 +227,20 @@ def test_every_own_path_is_a_door_of_the_application() -> None:
         [sys.executable, "-c", DOORS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     )
     assert set(listing.stdout.split()) == OWN_PATHS.keys() - SIGN_IN_PATHS
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    """The other end of the pipe is closed before anything is written, as `head` does sooner or later."""
+    with subprocess.Popen(  # noqa: S603  # our own command
+        cli("check", "--json-schema"),
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait(20) == 1
