@@ -110,10 +110,7 @@ class Gateway(Context):
         self._decide = decisions_of(self.settings, shared, Facts(routes, host=host)) if heartbeat else None
         breakers = Breakers(self.settings, shared, host=host, tell=own.tell_of_transition)
         own.begin(self.settings, self._forwarder.targets, breakers)
-
-        def parts() -> int:
-            return (process.workers or 1) * max(len(heartbeat.hosts) if heartbeat else 1, 1)
-
+        parts = heartbeat.parts if heartbeat else lambda: process.workers or 1
         limits = Limits(self.settings, shared, parts=parts)
         rooms = Rooms(self.settings, shared, host=host, parts=parts)
         handshakes = Handshakes(self.settings, cors.allows)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from falcongate import __version__
+from falcongate.config.load import copy_of_environment
 from falcongate.config.version import version_of
 from falcongate.state.heartbeat import Heartbeat, Saying
 from falcongate.state.in_process import Fault
 from falcongate.state.memory_store import MemoryState
 from falcongate.state.redis_line import RedisLine
 from falcongate.state.redis_store import RedisState
+from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE, running
 from falcongate.telemetry.metrics import REDIS
 
 if TYPE_CHECKING:
@@ -39,12 +43,22 @@ def shared_state(
             return MemoryState(fault=Fault.AWAY), None
         settings = settings.model_copy(update={"url": SecretStr(process.own_redis)})
     state = RedisState(RedisLine(settings, on_round_trip=on_round_trip), is_cluster=settings.cluster)
-    return state, Heartbeat(state, name=host, says=saying_of(gateway, process).render(), tell=REDIS.set)
+    return state, Heartbeat(state, name=host, says=saying_of(gateway, process), tell=REDIS.set)
 
 
-def saying_of(settings: GatewaySettings, process: ProcessSettings) -> Saying:
-    """What this host says of itself."""
-    return Saying(__version__, process.workers or 1, version_of(settings))
+def saying_of(settings: GatewaySettings, process: ProcessSettings) -> Callable[[], Saying]:
+    """Tells what this host says of itself: it has as many workers as run, as far as that can be seen."""
+    directory = copy_of_environment().get(DIRECTORY_VARIABLE)
+    version = version_of(settings)
+
+    def say() -> Saying:
+        workers = process.workers or 1
+        if directory:
+            with suppress(OSError):
+                workers = max(running(Path(directory)), 1)
+        return Saying(__version__, workers, version)
+
+    return say
 
 
 def host_name(process: ProcessSettings) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from falcongate.state.heartbeat import Heartbeat, Host
     from falcongate.upstream.targets import Targets
 
+_AWAY: Final = ("unreachable", "partly connected")
 _NOT_SHARED: Final = "not shared: each worker keeps its own state"
 
 
@@ -47,7 +48,7 @@ class Health:
         """200 whatever the services do: the gateway itself can serve."""
         services = {name: _state_of(targets) for name, targets in self._services.items()}
         redis = self._heartbeat.redis if self._heartbeat else _NOT_SHARED
-        is_degraded = "unreachable" in services.values() or redis == "unreachable"
+        is_degraded = "unreachable" in services.values() or redis in _AWAY
         status = "degraded" if is_degraded else "healthy"
         resp.cache_control = ("no-store",)
         if not self._operators.may_read(req.env[EXCHANGE]):

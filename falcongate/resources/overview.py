@@ -116,15 +116,15 @@ class Histories:
 class Overview:
     """Makes the picture when somebody asks for it, at most once a second, however many ask.
 
-    `own` is what this worker counts by itself; `heartbeat` is None where nothing is shared. `decisions`
-    tells the last requests of which it is kept why they were answered as they were, the newest first; it
-    may raise StoreAway.
+    `says` tells what this host says of itself, `own` is what this worker counts by itself; `heartbeat` is
+    None where nothing is shared. `decisions` tells the last requests of which it is kept why they were
+    answered as they were, the newest first; it may raise StoreAway.
     """
 
     def __init__(
         self,
         settings: GatewaySettings,
-        saying: Saying,
+        says: Callable[[], Saying],
         *,
         host: str,
         shared: SharedState,
@@ -136,7 +136,7 @@ class Overview:
         is_keeping: bool,
     ) -> None:
         self._settings = settings
-        self._saying = saying
+        self._says = says
         self._host = host
         self._shared = shared
         self._heartbeat = heartbeat
@@ -169,7 +169,7 @@ class Overview:
         return self._made_at > 0 and monotonic() - self._made_at < _FRESH_S
 
     def _make(self) -> Picture:
-        counted, state = self._of_this, "none"
+        own, counted, state = self._says(), self._of_this, "none"
         breakers = self._breakers.known()
         if self._heartbeat is not None:
             try:
@@ -185,13 +185,13 @@ class Overview:
             "gateway": {
                 "version": __version__,
                 "host": self._host,
-                "config": self._saying.config,
+                "config": own.config,
                 "started_s": self._started_s,
                 "is_counting": self._settings.metrics.enabled,
                 "is_keeping": self._is_keeping,
             },
             "hosts": picture.shown_hosts(
-                self._heartbeat.hosts if self._heartbeat and not is_away else (), self._host, self._saying
+                self._heartbeat.hosts if self._heartbeat and not is_away else (), self._host, own
             ),
             "limits": picture.shown_limits(self._settings, counted.totals, counted.top),
             "transitions": self._histories.look(breakers, is_away=is_away),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("falcongate")
 
+_REACHED: Final = ("connected", "partly connected")
 _LOOK_EVERY_S: Final = 1.0
 # What a new worker is told of the past is no news.
 _NEWS_FOR_S: Final = 15.0
@@ -109,7 +110,7 @@ class ClusterMetrics:
 
     def ask(self) -> list[Family]:
         """All of it, or nothing while the shared state is away. Waits for it at most twice its budget."""
-        if self._heartbeat is None or self._heartbeat.redis != "connected":
+        if self._heartbeat is None or self._heartbeat.redis not in _REACHED:
             return []
         try:
             breakers = self._state.snapshot(tuple(self._breakers.known())).values()

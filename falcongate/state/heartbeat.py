@@ -48,27 +48,39 @@ class Host(NamedTuple):
 class Heartbeat:
     """Beats in the background; nobody waits for it.
 
-    `name` is one for all workers of a host. `redis` is `connected`, `unreachable`, or `not asked yet`;
-    `hosts` are those that were alive at the last beat that came through. `tell` is told after each beat
-    whether it did.
+    `name` is one for all workers of a host; `says` is asked before each beat, and `own` is what it said.
+    `redis` is `connected`, `unreachable`, `not asked yet`, or, when only some servers of a cluster are away,
+    `partly connected`; `hosts` are those that were alive at the last beat that came through. `tell` is told
+    after each beat whether all is connected.
     """
 
-    __slots__ = ("_name", "_says", "_state", "_tell", "hosts", "redis")
+    __slots__ = ("_name", "_says", "_state", "_tell", "hosts", "own", "redis")
 
-    def __init__(self, state: SharedState, *, name: str, says: str, tell: Callable[[bool], None]) -> None:
+    def __init__(
+        self, state: SharedState, *, name: str, says: Callable[[], Saying], tell: Callable[[bool], None]
+    ) -> None:
         self._state = state
         self._name = name
         self._says = says
         self._tell = tell
+        self.own = says()
         self.redis = "not asked yet"
         self.hosts: Sequence[Host] = ()
         gevent.spawn(self._run)
 
+    def parts(self) -> int:
+        """How many workers there are if all hosts have as many as this one: what one may give out by itself.
+
+        Who has heard of no host knows of this one.
+        """
+        return self.own.workers * max(len(self.hosts), 1)
+
     def _run(self) -> None:
         while True:
+            self.own = self._says()
             try:
-                self.hosts = self._state.beat(self._name, says=self._says, ttl_s=_ALIVE_FOR_S)
-                self.redis = "connected"
+                self.hosts = self._state.beat(self._name, says=self.own.render(), ttl_s=_ALIVE_FOR_S)
+                self.redis = "partly connected" if self._state.is_degraded else "connected"
             except StoreAway:
                 self.redis = "unreachable"
             self._tell(self.redis == "connected")

@@ -40,6 +40,11 @@ class MemoryState(
         super().__init__(*how, **also)
         self._hosts: dict[str, tuple[int, str]] = {}
 
+    @property
+    def is_degraded(self) -> bool:
+        """As `SharedState` says."""
+        return self.fault is not None
+
     @asked
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """As `SharedState` says."""

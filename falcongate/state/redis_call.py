@@ -51,6 +51,8 @@ class Script:
 class Line(Protocol):
     """Who asks for those that know keys and scripts. `RedisLine` is one, and says the rest."""
 
+    @property
+    def is_degraded(self) -> bool: ...  # noqa: D102
     def call(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any: ...  # noqa: D102
     def tell(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> None: ...  # noqa: D102
     def command(self, *parts: str | int) -> Any: ...  # noqa: D102

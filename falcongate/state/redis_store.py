@@ -38,6 +38,11 @@ class RedisState(
     With `is_cluster`, what belongs to different callers or breakers may lie on different servers.
     """
 
+    @property
+    def is_degraded(self) -> bool:
+        """As `SharedState` says."""
+        return self._line.is_degraded
+
     def beat(self, host: str, *, says: str, ttl_s: float) -> Sequence[Host]:
         """As `SharedState` says."""
         return self._ask_hosts(plain(host), whole_ms(ttl_s), says)

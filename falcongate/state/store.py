@@ -227,6 +227,10 @@ class SharedState(SessionStore, KeyStore, TokenStore, AuditLog, DecisionLog, Tot
     then have happened or not. Methods whose last sentence does not say otherwise wait for the answer.
     """
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the store, or the part of it where some keys lie, is away as far as is known."""
+
     def charge(self, charges: Sequence[Charge]) -> Charged:
         """Charge all windows of a request, or none if one refuses."""
 

@@ -32,6 +32,8 @@ KINDS: Final = ("counter", "histogram")
 
 _LOCK: Final = "merging.lock"
 _HEAD_BYTES: Final = 8
+# Each worker has one, for the gauge of how many there are, and `absorb` removes it.
+_OF_EACH_WORKER: Final = "gauge_livesum_"
 _VALUE_BYTES: Final = 16
 _INTEGER: Final = Struct("i")
 _DOUBLE: Final = Struct("d")
@@ -120,6 +122,11 @@ def _take_turn(lock: int) -> None:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         sleep(_TRY_AGAIN_AFTER_S)
     raise BlockingIOError("another process has been adding up for too long")
+
+
+def running(directory: Path) -> int:
+    """How many workers there are that have not ended, retired ones included. Raises OSError."""
+    return sum(path.name.startswith(_OF_EACH_WORKER) for path in directory.iterdir())
 
 
 def clear(directory: Path) -> None:

@@ -54,6 +54,8 @@ class PlainLine:
     In a cluster a call whose keys lie in several slots is an error; so it is here if `is_cluster`.
     """
 
+    is_degraded = False
+
     def __init__(
         self, client: redis.Redis, *, has_moved_clock: bool = False, is_cluster: bool = False
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -115,21 +116,31 @@ def test_gateways_on_one_redis_know_of_each_other(tmp_path: Path) -> None:
             stack.enter_context(running(plan, tmp_path / name)).gateway for name in ("first", "second")
         )
         until(lambda: len(_hosts(first)) == 2 and _hosts(first) == _hosts(second), "both know both")
-        assert {_master_in(name) for name in _hosts(first)} == {first.pid, second.pid}
+        assert _workers(first) == {first.pid: 1, second.pid: 1}
         second.allow_deaths()
+        second.signal(signal.SIGTTIN)
+        until(lambda: _workers(first) == {first.pid: 1, second.pid: 2}, "one more is told of")
+        second.signal(signal.SIGTTOU)
+        # The one that is left began when there were two.
+        until(lambda: _workers(first) == {first.pid: 1, second.pid: 1}, "and one less")
         second.kill()
-        until(lambda: [_master_in(name) for name in _hosts(first)] == [first.pid], "it is missed")
+        until(lambda: _workers(first) == {first.pid: 1}, "it is missed")
+
+
+def _workers(gateway: GatewayProcess) -> dict[int, int]:
+    """How many workers each host has that a gateway knows of, by the number of its master."""
+    return {_master_in(host["name"]): host["workers"] for host in _hosts(gateway)}
 
 
 def _master_in(name: str) -> int:
     return int(name.rpartition(":")[2].partition("-")[0])
 
 
-def _hosts(gateway: GatewayProcess) -> list[str]:
+def _hosts(gateway: GatewayProcess) -> list[dict[str, Any]]:
     with Caller(gateway.address) as caller:
         document: dict[str, Any] = caller.get("/health/").body.json()
     assert document["dependencies"]["redis"] == "connected"
-    assert {host["workers"] for host in document["hosts"]} == {1}
     said = {(host["version"], host["configuration"]) for host in document["hosts"]}
     assert (document["version"], document["configuration"]) in said
-    return [host["name"] for host in document["hosts"]]
+    hosts: list[dict[str, Any]] = document["hosts"]
+    return hosts

@@ -75,7 +75,7 @@ class World:
         self.decided: Sequence[Decision] = ()
         self.overview = Overview(
             SETTINGS,
-            SAYING,
+            lambda: SAYING,
             host="gw-1",
             shared=self.shared,
             own=self.own,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from falcongate.telemetry import metric_files
-from falcongate.telemetry.metric_files import Broken, absorb, clear, entries_of, read_all
+from falcongate.telemetry.metric_files import Broken, absorb, clear, entries_of, read_all, running
 
 
 class EndedHere(BaseException):
@@ -81,6 +81,7 @@ def test_many_workers_come_and_go_and_leave_one_file(tmp_path: Path) -> None:
     for pid in range(1, 31):
         write(tmp_path, f"counter_{pid}.db", a=1, b=pid)
         write(tmp_path, f"gauge_livesum_{pid}.db", a=1)
+        assert running(tmp_path) == 1
         absorb(tmp_path, [pid])
         assert sums(tmp_path) == {"a": pid, "b": sum(range(pid + 1))}
         assert names(tmp_path) == {"counter_merged.db"}
