@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 
 from tests.support.upstreams import Conversation, ScriptedUpstream
 
@@ -10,18 +12,20 @@ from tests.support.upstreams import Conversation, ScriptedUpstream
 class Moody:
     """Answers every request with `status`, once `hold` is not closed.
 
-    `served` counts the requests that came, `most` is how many were there at the same time.
+    `served` counts the requests that came, `most` is how many were there at the same time; `arrived` has
+    when those for each target came, the last, in monotonic seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listener: socket.socket | None = None) -> None:
         self.status = 200
         self.served = 0
         self.present = 0
         self.most = 0
+        self.arrived: dict[str, float] = {}
         self._lock = threading.Lock()
         self._may_answer = threading.Event()
         self._may_answer.set()
-        self._upstream = ScriptedUpstream().serve(self._play)
+        self._upstream = ScriptedUpstream(listener).serve(self._play)
         self.url = self._upstream.url
 
     def hold(self) -> None:
@@ -45,8 +49,9 @@ class Moody:
 
     def _play(self, conversation: Conversation) -> None:
         while True:
-            conversation.read_request()
+            head, _ = conversation.read_request()
             with self._lock:
+                self.arrived[head.start.split()[1]] = time.monotonic()
                 self.served += 1
                 self.present += 1
                 self.most = max(self.most, self.present)

@@ -87,7 +87,7 @@ class GatewayProcess:
     """One gunicorn master with its workers, on a listening socket that the test made.
 
     `pid` is the master's; a `launcher` is a command that has it as its only child. `tls` is how it is
-    spoken to.
+    spoken to, `at` the address of its host.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class GatewayProcess:
         arguments: tuple[str, ...] = (),
         launcher: tuple[str, ...] = (),
         tls: ssl.SSLContext | None = None,
+        at: str = "127.0.0.1",
     ) -> None:
         self.directory = directory
         self.kind = kind
@@ -114,7 +115,7 @@ class GatewayProcess:
             env["FALCONGATE_CONFIG"] = str(path)
         self.tls = tls
         # The socket exists before the process does: no other test can take its port in between.
-        with listen(backlog=2048) as listener:
+        with listen(at, backlog=2048) as listener:
             self.address: tuple[str, int] = listener.getsockname()
             command = [*launcher, sys.executable, "-m", "gunicorn", "-c", "conf/gunicorn.py"]
             command += ["--bind", f"fd://{listener.fileno()}", "--workers", str(workers)]

@@ -21,6 +21,7 @@ from tests.support.processes import GatewayFailed, until
 from tests.support.upstreams import listen
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+_OF_SENTINELS = ("bind", "protected-mode", "unixsocket")
 VALKEY = shutil.which("valkey-server") or bundled_program()
 
 
@@ -52,9 +53,15 @@ class RedisServer:
         self.start()
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Where others reach it."""
+        return "127.0.0.1", self.port
+
+    @property
     def url(self) -> str:
-        """Its address."""
-        return f"redis://127.0.0.1:{self.port}"
+        """The same as a URL."""
+        ip, port = self.address
+        return f"redis://{ip}:{port}"
 
     @property
     def pid(self) -> int:
@@ -112,20 +119,35 @@ class RedisServer:
 
 
 class SentinelServer(RedisServer):
-    """A Sentinel that watches one master under the name `shared`; one vote is enough."""
+    """A Sentinel that watches one master under the name `shared`, which is down when silent for `down_ms`.
 
-    def __init__(self, directory: Path, *, master_port: int) -> None:
-        self._master_port = master_port
-        super().__init__(directory)
+    So many `votes` are enough.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        master: RedisServer,
+        votes: int = 1,
+        down_ms: int = 500,
+        port: int | None = None,
+        **options: str,
+    ) -> None:
+        self._master = master.address
+        self._votes = votes
+        self._down_ms = down_ms
+        super().__init__(directory, port=port, **options)
 
     def _command(self) -> list[str]:
         file = self.directory / "sentinel.conf"
         if not file.exists():
+            ip, port = self._master
             lines = [
                 f"port {self.port}",
-                "bind 127.0.0.1",
-                f"sentinel monitor shared 127.0.0.1 {self._master_port} 1",
-                "sentinel down-after-milliseconds shared 500",
+                *(f"{name} {self.options[name]}" for name in _OF_SENTINELS if name in self.options),
+                f"sentinel monitor shared {ip} {port} {self._votes}",
+                f"sentinel down-after-milliseconds shared {self._down_ms}",
                 "sentinel failover-timeout shared 3000",
             ]
             file.write_text("\n".join(lines) + "\n", "ascii")
@@ -151,7 +173,7 @@ def watched_pair(directory: Path) -> Iterator[tuple[RedisServer, RedisServer, st
         stack.enter_context(ended(replica))
         with replica.client() as client:
             until(lambda: client.info("replication")["master_link_status"] == "up", "the replica follows")
-        sentinel = SentinelServer(directory / "sentinel", master_port=master.port)
+        sentinel = SentinelServer(directory / "sentinel", master=master)
         stack.enter_context(ended(sentinel))
         with sentinel.client() as client:
             until(lambda: client.sentinel_slaves("shared"), "Sentinel knows the replica", within_s=30)

@@ -1,0 +1,1 @@
+"""Many hosts with addresses of their own, and a network between them that fails."""
