@@ -75,7 +75,7 @@ class FalcongateWorker(GeventWorker):
         self._stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at once, not at the next heartbeat; told again, end."""
+        """Begin to drain at once, not at the next heartbeat."""
         super().handle_exit(sig, frame)
         self._ending.stop(self._settings.drain_listen_s)
         self._stopping.set()
