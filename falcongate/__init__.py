@@ -26,6 +26,7 @@ with the folder.
     outages     what the gateway itself cannot do at the moment, as values
     refusals    why else a request is not forwarded, as values
     errors      what can go wrong, as values
+    findings    what a look at something has shown, as values
     wire        bytes on a socket, towards callers and services alike
 """
 

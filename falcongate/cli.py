@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from falcongate import __version__, demo
 from falcongate.commands.audit import add_audit_command
 from falcongate.commands.breaker import add_breaker_command
+from falcongate.commands.doctor import add_doctor_command
 from falcongate.commands.explain import explain, rewriting
 from falcongate.commands.keys import add_keys_command
 from falcongate.commands.reload import add_reload_command
 from falcongate.commands.terminal import aligned, number, shown
 from falcongate.commands.tokens import add_tokens_command
 from falcongate.commands.why import add_why_command
+from falcongate.config.advice import advice_on
 from falcongate.config.load import copy_of_environment, json_schema, load, load_process, render_report
-from falcongate.config.unsafe import unsafe_settings
 from falcongate.errors import ConfigError
 from falcongate.refusals import Refusal
 from falcongate.routing.table import Route, RouteTable
 from falcongate.state.embedded import find_program
-from falcongate.wire.certificates import warning_of_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +83,7 @@ def _parser() -> ArgumentParser:
     explain.add_argument("method", metavar="METHOD")
     explain.add_argument("target", metavar="PATH", help="as in a request line: /api/hr/x?y=z")
     add_reload_command(command)
+    add_doctor_command(command, with_config)
     add_breaker_command(command, with_config)
     add_keys_command(command, with_config)
     add_audit_command(command, with_config)
@@ -107,8 +108,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 def _serve(arguments: Namespace) -> int:
     settings, process = load(path=arguments.config), load_process()
-    for warning in _warnings(settings):
-        print(f"warning: {warning}", file=sys.stderr)
+    for advice in advice_on(settings):
+        print(f"warning: {advice.found}; {advice.remedy}", file=sys.stderr)
     changes = {"FALCONGATE_CONFIG": arguments.config} if arguments.config else {}
     bind = arguments.bind or f"{_HOST}:{process.port or _PORT}"
     _become_gunicorn(changes, bind=bind, workers=arguments.workers)
@@ -144,8 +145,8 @@ def _check(arguments: Namespace) -> int:
     print("\nSet, where it differs from the default:")
     said = dict(_flat(settings.model_dump(mode="json", exclude_defaults=True)))
     print("\n".join(f"  {key} = {value}" for key, value in said.items()) or "  nothing")
-    for warning in _warnings(settings):
-        print(f"\nwarning: {warning}")
+    for advice in advice_on(settings):
+        print(f"\nwarning: {advice.found}; {advice.remedy}")
     return 0
 
 
@@ -167,16 +168,6 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
             yield from _flat(value, name + ".")
         else:
             yield name, json.dumps(value, ensure_ascii=False)
-
-
-def _warnings(settings: GatewaySettings) -> Iterator[str]:
-    if not settings.services:
-        yield "no service is configured; set MICROSERVICE_URLS or write [services.<name>] in a file"
-    yield from unsafe_settings(settings)
-    ours = (service.tls.cert_file for service in settings.services.values())
-    for path in dict.fromkeys((settings.server.tls.cert_file, *ours)):
-        if path and (warning := warning_of_end(path)):
-            yield warning
 
 
 def _routes(arguments: Namespace) -> int:

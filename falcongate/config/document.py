@@ -15,6 +15,7 @@ from falcongate.config.environment import (
     ENVIRONMENT,
     MASTER,
     MICROSERVICE_URLS,
+    REDIS_TRUST,
     parse_microservice_urls,
     parse_process,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from falcongate.config.mistakes import Location
 
+_SKIP: Final = "insecure_skip_verify"
 _AT_LINE: Final = re.compile(r"\(at line (\d+)")
 
 
@@ -50,7 +52,7 @@ class Document:
         # Which variable a location came from as a whole.
         self._variables: dict[Location, str] = {}
         self._take_urls(environ.get(MICROSERVICE_URLS, ""))
-        self._take_redis(environ.get("REDIS_URL", ""))
+        self._take_redis(environ.get("REDIS_URL", ""), environ.get(REDIS_TRUST, "").strip())
 
     def settings(self) -> GatewaySettings:
         """The settings of all that is right; what is wrong is in `problems`."""
@@ -107,11 +109,17 @@ class Document:
                 services[name] = {"url": addresses}
                 self._variables["services", name] = MICROSERVICE_URLS
 
-    def _take_redis(self, url: str) -> None:
+    def _take_redis(self, url: str, trust: str) -> None:
         redis = self._content.setdefault("redis", {})
-        if url and isinstance(redis, dict) and redis.get("url", "") == "":
+        if not isinstance(redis, dict):
+            return  # a mistake that will be found
+        if url and redis.get("url", "") == "":
             redis["url"] = url
             self._variables["redis", "url"] = "REDIS_URL"
+        # The same variables are set for a machine whose Redis is spoken to without TLS.
+        if trust and str(redis.get("url", "")).startswith("rediss") and _SKIP not in redis:
+            redis[_SKIP] = trust
+            self._variables["redis", _SKIP] = REDIS_TRUST
 
     def _note(self, mistakes: Iterable[Mistake]) -> None:
         from_file: list[tuple[int, ConfigProblem]] = []

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT: Final = "environment"
 MICROSERVICE_URLS: Final = "MICROSERVICE_URLS"
+REDIS_TRUST: Final = "REDIS_INSECURE_SKIP_VERIFY"
+"""How `redis.insecure_skip_verify` is said where there is no file, as REDIS_URL says `redis.url`."""
 OWN_REDIS: Final = "FALCONGATE_OWN_REDIS"
 """How gunicorn's master tells its workers where the Redis is that it has started for them."""
 MASTER: Final = "FALCONGATE_MASTER"

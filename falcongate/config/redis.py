@@ -29,7 +29,8 @@ class RedisSettings(Settings):
 
     insecure_skip_verify: bool = False
     """Accept any certificate of the server, as Heroku's self-signed ones need. Anyone between can then
-    read and change everything."""
+    read and change everything. Unset: `REDIS_INSECURE_SKIP_VERIFY` of the environment, where `url` begins
+    with rediss."""
 
     budget_ms: Annotated[int, Field(ge=5, le=5_000), NotBoolean] = 50
     """Most milliseconds a request waits for the shared state; then its policies do without."""

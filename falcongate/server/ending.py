@@ -1,4 +1,4 @@
-"""When a worker ends: told once it drains, told twice it goes at once. Times are of the monotonic clock.
+"""When a worker ends, and by when it must be through with what. Times are of the monotonic clock.
 
 Signals only change what is kept here; the worker looks at it and acts.
 """
@@ -30,9 +30,12 @@ class Ending:
         self._listens_until = 0.0
 
     def stop(self, listen_s: float) -> None:
-        """Told to stop: go on listening for a moment, then finish. At once if it has been told before."""
+        """Told to stop: go on listening for a moment, then finish. To be told again changes nothing.
+
+        Platforms tell every process (a dyno, a unit's control group), and the master tells its workers: it
+        is one word that comes twice. Whoever does not want to wait tells the master twice.
+        """
         if self._is_told:
-            self.stop_at_once()
             return
         self.begin()
         self._is_told, self._is_retired = True, False

@@ -30,6 +30,7 @@ from falcongate.config.load import (
 from falcongate.errors import ConfigError
 from falcongate.server import notice
 from falcongate.server.admin_port import AdminPort
+from falcongate.server.machine import workers_unasked
 from falcongate.server.own_redis import OwnRedis
 from falcongate.server.reload import Reload
 from falcongate.server.retirement import RETIRE, RetiredWorkers
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     from falcongate.config.settings import GatewaySettings
 
-_MAX_WORKERS_UNASKED: Final = 4
 _MAX_GUNICORN_REQUEST_LINE: Final = 8_190
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGQUIT, RETIRE)
 # Made in the master: made after the fork, each worker would be a host of its own.
@@ -55,13 +55,10 @@ _OF_THIS_MASTER: Final = secrets.token_hex(3)
 def gunicorn_settings(settings: GatewaySettings) -> dict[str, Any]:
     """What gunicorn is told, by the names it knows. Raises ConfigError."""
     process, server = load_process(), settings.server
-    # A worker keeps one core busy. A container on a large host sees cores it has no share of, so
-    # more than a few workers are somebody's decision.
-    cores = min(len(os.sched_getaffinity(0)), _MAX_WORKERS_UNASKED)
     return {
         "proc_name": "falcongate",
         "bind": f"0.0.0.0:{process.port or 8000}",
-        "workers": process.workers or cores,
+        "workers": process.workers or workers_unasked(),
         "worker_class": "falcongate.server.worker.FalcongateWorker",
         "worker_connections": server.max_connections,
         # gunicorn counts whole seconds and takes 0 for "never".

@@ -25,6 +25,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
 from falcongate.server.ending import Ending
+from falcongate.server.machine import room_for_callers
 from falcongate.server.retirement import RETIRE
 from falcongate.server.tls import CallerTls
 from falcongate.wire.tls_channel import channel_for, client_certificate
@@ -37,7 +38,6 @@ _HEARTBEAT_S = 1.0
 _DRAIN_LOOK_S = 0.05
 # Records are handed on after 0.1 s, and go out within the budget of a round trip to the shared state.
 _TELL_S = 0.25
-_OTHER_DESCRIPTORS = 100
 _MAX_WAITING = 2_048
 _GC_THRESHOLDS = (20_000, 20, 20)
 
@@ -75,7 +75,7 @@ class FalcongateWorker(GeventWorker):
         self._stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at once, not at the next heartbeat; told again, end."""
+        """Begin to drain at once, not at the next heartbeat."""
         super().handle_exit(sig, frame)
         self._ending.stop(self._settings.drain_listen_s)
         self._stopping.set()
@@ -181,14 +181,12 @@ class FalcongateWorker(GeventWorker):
         return CallerTls(partial(ssl_context, self.cfg), files, handshake_s=self._settings.head_timeout_s)
 
     def _room_for_callers(self) -> int:
-        """How many may be connected at once: each may need a descriptor more, for its service."""
+        """How many may be connected at once, with as many descriptors as this process may have."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         wanted: int = self.worker_connections
-        room = max((hard - _OTHER_DESCRIPTORS) // 2, 1)
-        if hard == resource.RLIM_INFINITY or wanted <= room:
-            return wanted
+        room = room_for_callers(wanted, None if hard == resource.RLIM_INFINITY else hard)
         if room < wanted // 2:
             self.log.warning(
                 "server.max_connections is %s; with at most %s open files it can be %s (see ulimit -n)",

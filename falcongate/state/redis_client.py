@@ -16,12 +16,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.connection import ConnectionPool, SSLConnection, parse_url
-from redis.crc import key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from falcongate.errors import StoreAway
+from falcongate.wire.certificates import why_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,11 @@ _STEP_S: Final = 0.5
 _SENTINEL: Final = "+sentinel"
 _SENTINEL_PORT: Final = 26_379
 _TLS_OPTIONS: Final = "ssl_"
+HOW_TO_TRUST: Final = (
+    "name its authority in redis.ca_file, or set REDIS_INSECURE_SKIP_VERIFY=true (redis.insecure_skip_verify)"
+    " where the platform's own are self-signed, as Heroku's"
+)
+"""What to do when a server's certificate is refused."""
 
 
 @contextmanager
@@ -43,7 +49,13 @@ def _answered() -> Iterator[None]:
         with gevent.Timeout(_CONNECT_S, TimeoutError(f"no connection within {_CONNECT_S:.0f} s")):
             yield
     except (redis.RedisError, RedisClusterException, OSError) as error:
-        raise StoreAway(str(error) or type(error).__name__) from error
+        raise StoreAway(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    if reason := why_refused(error):
+        return f"its certificate is refused: {reason}; {HOW_TO_TRUST}"
+    return str(error) or type(error).__name__
 
 
 class Node:
@@ -79,6 +91,23 @@ def one_server(settings: RedisSettings) -> Node:
     return Node(_shown(url), ConnectionPool.from_url(url, **_options(settings)))
 
 
+def sentinels_of(node: Node) -> Iterator[tuple[redis.Redis, str]]:
+    """Clients for the Sentinels that are asked for a node, and by which name; none where it needs none."""
+    if isinstance(node.pool, SentinelConnectionPool):
+        for client in node.pool.sentinel_manager.sentinels:
+            yield client, node.pool.service_name
+
+
+def is_tls(settings: RedisSettings) -> bool:
+    """Whether TLS is spoken with the servers of the settings."""
+    return _url_of(settings).startswith("rediss")
+
+
+def where_is(settings: RedisSettings) -> str:
+    """The server of the settings by a name that holds no secret."""
+    return _shown(_url_of(settings)) if settings.cluster else one_server(settings).name
+
+
 class ClusterServers:
     """The masters of a cluster and which of them holds which slot."""
 
@@ -103,6 +132,10 @@ class ClusterServers:
         self._names = {slot: nodes[0].name for slot, nodes in cluster.nodes_manager.slots_cache.items()}
         found = {node.name: node for node in cluster.get_primaries()}
         self.nodes = {name: self.nodes.get(name) or _node(found[name]) for name in found}
+
+    def uncovered(self) -> int:
+        """How many slots no server holds, as of the last `load`."""
+        return REDIS_CLUSTER_HASH_SLOTS - len(self._names)
 
     def any_node(self) -> Node:
         """One of the masters, for what is the same everywhere; raises StoreAway if none is known."""
@@ -141,7 +174,7 @@ def _options(settings: RedisSettings) -> dict[str, Any]:
         # The older protocol has no messages that come unasked between the answers.
         "protocol": 2,
     }
-    if _url_of(settings).startswith("rediss"):
+    if is_tls(settings):
         options["ssl_ca_certs"] = settings.ca_file
         if settings.insecure_skip_verify:
             options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}

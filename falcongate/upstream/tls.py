@@ -6,29 +6,15 @@ A handshake fails before a byte of a request is sent, and no other attempt asks 
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from falcongate.errors import BROKE_OFF, CERTIFICATE_REFUSED, TLS_ALERT, TLS_NOT_SPOKEN
+from falcongate.wire.certificates import NOT_TLS, why_refused
 
 if TYPE_CHECKING:
     from falcongate.config.tls import TlsSettings
     from falcongate.errors import FailureKind
     from falcongate.wire.channel import Channel
-
-# By OpenSSL's number of it (x509_vfy.h): the words are for whoever reads the log.
-_WHY_REFUSED: Final = {
-    2: "no authority that is trusted has signed it, or one between is missing",
-    9: "it is not valid yet",
-    10: "it has expired",
-    18: "it is self-signed",
-    19: "the authority that has signed it is not trusted",
-    20: "no authority that is trusted has signed it, or one between is missing",
-    21: "no authority that is trusted has signed it, or one between is missing",
-    23: "it is revoked",
-    62: "its name does not match",
-    64: "its address does not match",
-}
-_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 
 
 def service_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -47,12 +33,11 @@ def service_context(settings: TlsSettings) -> ssl.SSLContext:
 def what_failed(error: Exception) -> tuple[FailureKind, str]:
     """What an error of a handshake says of the service, and the reason for the log."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        why = _WHY_REFUSED.get(error.verify_code, "it cannot be verified")
-        return CERTIFICATE_REFUSED, f"the certificate is refused: {why} ({error.verify_message})"
+        return CERTIFICATE_REFUSED, f"the certificate is refused: {why_refused(error)}"
     reason = str(getattr(error, "reason", None) or "")
     if "_ALERT_" in reason:
         return TLS_ALERT, f"the service refused: {_spelled(reason.partition('_ALERT_')[2])} ({reason})"
-    if any(name in reason for name in _NOT_TLS):
+    if any(name in reason for name in NOT_TLS):
         return TLS_NOT_SPOKEN, f"what answers there does not speak TLS ({reason})"
     if reason == "UNSUPPORTED_PROTOCOL":
         return TLS_NOT_SPOKEN, f"the service speaks no version of TLS that is safe ({reason})"

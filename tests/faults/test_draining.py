@@ -22,6 +22,7 @@ from tests.support.wire import Ended, WireError
 from tests.support.world import Plan, Site, Visit, running
 
 GRACE_S = 8
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LISTEN_S = 3
 
 
@@ -122,7 +123,31 @@ def test_a_second_signal_ends_at_once(world: Visit, second: signal.Signals) -> N
         assert caller.answer().status == 503
 
 
-def test_a_worker_that_is_told_twice_ends_at_once(world: Visit) -> None:
+def test_a_signal_to_all_processes_lets_requests_finish(world: Visit) -> None:
+    """As a dyno and a unit's control group end: each worker is told by the platform, and by the master."""
+    may_answer = threading.Event()
+
+    def answer_late(conversation: Conversation) -> None:
+        conversation.read_request()
+        may_answer.wait(GRACE_S)
+        conversation.send(OK)
+
+    service = world.service(answer_late)
+    caller = world.caller()
+    caller.send(request_bytes("GET", service.path()))
+    until(lambda: service.upstream.conversation().heads, "it is at the service")
+    # One after the other, as a kernel may make one of two that come together.
+    for worker in world.gateway.workers:
+        world.gateway.signal(signal.SIGTERM, worker)
+    until(lambda: world.gateway.stderr().count("Told to stop") == 2, "both know")
+    world.gateway.signal(signal.SIGTERM)
+    until(lambda: readiness(world) == 0, "nobody listens any more")
+    may_answer.set()
+    assert caller.answer().status == 200
+    assert world.gateway.wait(within_s=GRACE_S) == 0
+
+
+def test_a_worker_that_is_told_not_to_wait_ends_at_once(world: Visit) -> None:
     held(world)
     began = time.monotonic()
     for worker in world.gateway.children():
@@ -130,7 +155,7 @@ def test_a_worker_that_is_told_twice_ends_at_once(world: Visit) -> None:
     until(lambda: world.gateway.stderr().count("Told to stop") == 2, "both know")
     old = world.gateway.workers
     for worker in old:
-        world.gateway.signal(signal.SIGTERM, worker)
+        world.gateway.signal(signal.SIGQUIT, worker)
     until(lambda: not set(old) & set(world.gateway.children()), "both are gone")
     assert time.monotonic() - began < GRACE_S / 2
 

@@ -177,3 +177,39 @@ def test_a_cluster_needs_an_address(tmp_path: Path) -> None:
 def test_workers_are_told_of_their_master_s_redis() -> None:
     assert load_process({"FALCONGATE_OWN_REDIS": "unix:///s"}).own_redis == "unix:///s"
     assert load_process({"FALCONGATE_OWN_REDIS": ""}).own_redis is None
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "is_skipped"),
+    [
+        ("rediss://h", "true", True),
+        ("rediss://h", " 1 ", True),
+        ("rediss+sentinel://h/s", "yes", True),
+        ("rediss://h", "false", False),
+        ("rediss://h", "", False),
+        # The same variables may be set where Redis is spoken to without TLS.
+        ("redis://h", "true", False),
+        ("", "true", False),
+    ],
+)
+def test_the_environment_says_that_a_certificate_of_redis_is_taken_unseen(
+    url: str, said: str, *, is_skipped: bool
+) -> None:
+    settings = load({"REDIS_URL": url, "REDIS_INSECURE_SKIP_VERIFY": said})
+    assert settings.redis.insecure_skip_verify == is_skipped
+
+
+def test_the_file_wins_over_what_the_environment_says_of_certificates(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('redis = {url = "rediss://h", insecure_skip_verify = false}\n', "utf-8")
+    assert not load({"REDIS_INSECURE_SKIP_VERIFY": "true"}, str(file)).redis.insecure_skip_verify
+
+
+def test_what_is_neither_yes_nor_no_is_a_mistake_of_the_environment() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"REDIS_URL": "rediss://h", "REDIS_INSECURE_SKIP_VERIFY": "perhaps"})
+    (problem,) = caught.value.problems
+    assert (problem.source, problem.key) == (
+        "environment",
+        "REDIS_INSECURE_SKIP_VERIFY: redis.insecure_skip_verify",
+    )

@@ -53,10 +53,21 @@ def test_listens_at_most_half_of_a_short_grace(clock: Clock) -> None:
     assert end.cut_s == 0.5
 
 
-def test_a_second_word_ends_at_once(clock: Clock) -> None:
+def test_the_same_word_again_changes_nothing(clock: Clock) -> None:
     end = Ending(GRACE_S)
     end.stop(3)
+    clock.now += 2
     end.stop(3)
+    assert end.is_listening
+    clock.now += 2
+    assert not end.is_listening
+    assert end.left_s == GRACE_S - 1 - 4
+
+
+def test_another_word_ends_at_once(clock: Clock) -> None:
+    end = Ending(GRACE_S)
+    end.stop(3)
+    end.stop_at_once()
     assert end.is_over
     assert not end.is_listening
     assert end.left_s == 0
