@@ -17,7 +17,7 @@ import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import yaml
 
@@ -78,11 +78,9 @@ class Container:
         self._check = service.get("healthcheck", {}).get("test") or image.config["Healthcheck"]["Test"]
         command = image.command(service.get("command") or image.config["Cmd"], self._tmpfs)
         with image.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # the image's own command
-                command, env=self._environ, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log)
 
-    def __enter__(self) -> Container:
+    def __enter__(self) -> Self:
         try:
             _until(self.is_healthy, "its health check says that it is well")
         except BaseException:
@@ -109,7 +107,7 @@ class Container:
     def run(self, *command: str) -> int:
         """Run a command beside it; its status."""
         line = self._image.command(list(command), self._tmpfs)
-        done = subprocess.run(line, env=self._environ, check=False, timeout=_WITHIN_S, capture_output=True)  # noqa: S603
+        done = subprocess.run(line, env=self._environ, check=False, timeout=_WITHIN_S, capture_output=True)
         return done.returncode
 
     def status(self) -> dict[str, str]:
@@ -140,13 +138,15 @@ def main(root: str, inspected: Path) -> None:
     _run("mount", "--bind", str(hosts), "/etc/hosts")
 
     with ExitStack() as stack:
-        redis = subprocess.Popen(services["redis"]["command"], stdout=subprocess.DEVNULL)  # noqa: S603
+        redis = subprocess.Popen(services["redis"]["command"], stdout=subprocess.DEVNULL)
         stack.callback(redis.kill)
         _until(lambda: _run(*services["redis"]["healthcheck"]["test"][1:], check=False) == 0, "Redis answers")
         for name in ("hello", "echo"):
             stack.enter_context(Container(image, services[name], {}))
         for shared, environ in (("redis", {}), ("embedded", {"REDIS_URL": ""})):
-            with Container(image, services["gateway"], services["gateway"]["environment"] | environ) as gateway:
+            with Container(
+                image, services["gateway"], services["gateway"]["environment"] | environ
+            ) as gateway:
                 _try(gateway, shared)
                 assert gateway.stop(config["StopSignal"]) == 0, "it ends with status 0"
             _say(f"ends with status 0 when told by {config['StopSignal']}")
@@ -176,7 +176,7 @@ def _try(gateway: Container, shared: str) -> None:
 
 
 def _get(target: str, body: bytes | None = None) -> bytes:
-    request = urllib.request.Request(f"http://gateway:8000{target}", body)  # noqa: S310  # our own address
+    request = urllib.request.Request(f"http://gateway:8000{target}", body)  # our own address
     with urllib.request.urlopen(request, timeout=_WITHIN_S) as answer:  # noqa: S310
         text: bytes = answer.read()
     return text
@@ -190,7 +190,7 @@ def _until(happened: Callable[[], bool], what: str) -> None:
 
 
 def _run(*command: str, check: bool = True) -> int:
-    return subprocess.run(command, check=check, capture_output=True, timeout=_WITHIN_S).returncode  # noqa: S603
+    return subprocess.run(command, check=check, capture_output=True, timeout=_WITHIN_S).returncode
 
 
 def _say(line: str) -> None:
