@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
+@cache
 def documents(path: Path) -> list[dict[str, Any]]:
     """The objects of one file."""
     return list(yaml.safe_load_all(path.read_text("utf-8")))
@@ -210,17 +212,14 @@ def test_the_adapters_query_adds_up_requests_of_each_pod_but_for_websockets(tmp_
         assert template in expression
         expression = expression.replace(template, value)
     given = (
-        [
-            (requests, "ours", "a", "hr", 3),
-            (requests, "ours", "a", "lms", 4),
-            (requests, "ours", "b", "hr", 5),
-        ]
-        + [
-            (websockets, "ours", "a", "hr", 2),
-            (websockets, "ours", "a", "lms", 0),
-            (websockets, "ours", "b", "hr", 0),
-        ]
-        + [(requests, "theirs", "a", "hr", 6), (websockets, "theirs", "a", "hr", 6)]
+        (requests, "ours", "a", "hr", 3),
+        (requests, "ours", "a", "lms", 4),
+        (requests, "ours", "b", "hr", 5),
+        (requests, "theirs", "a", "hr", 6),
+        (websockets, "ours", "a", "hr", 2),
+        (websockets, "ours", "a", "lms", 0),
+        (websockets, "ours", "b", "hr", 0),
+        (websockets, "theirs", "a", "hr", 6),
     )
     wanted = [{"labels": '{pod="a"}', "value": 5}, {"labels": '{pod="b"}', "value": 5}]
     series = [
