@@ -128,6 +128,8 @@ def test_the_objects_of_the_gateway_are_about_its_pods() -> None:
     labels = one("Deployment")["spec"]["template"]["metadata"]["labels"]
 
     assert one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+    # The schema takes any word for it.
+    assert one("PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert one("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "falcongate"
     assert "replicas" not in one("Deployment")["spec"]
     for constraint in pod()["topologySpreadConstraints"]:
