@@ -25,9 +25,9 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/loca
 FOREIGN = frozenset(
     """
     apt-get awk cat cd certbot chmod cp curl date diff dig docker echo export git grep gunicorn head
-    helm heroku honcho journalctl jq kill kubectl ls mkdir mv nginx openssl pip podman pre-commit
+    helm heroku honcho install journalctl jq kill kubectl ls mkdir mv nginx openssl pip podman pre-commit
     printf ps redis-cli redis-server rm scp sed seq sleep ssh sudo systemctl systemd-analyze
-    systemd-creds tail tar tee test timeout tr true useradd wait watch wc xargs
+    systemd-creds systemd-run tail tar tee test timeout tr true useradd wait watch wc xargs
     """.split()  # noqa: SIM905  # one a line would be a page
 )
 """Programs that are not ours: what they are told is read as bash, and no more."""
