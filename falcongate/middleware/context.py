@@ -184,9 +184,8 @@ class _Answer:
         exchange = self._exchange
         # PERF: an exchange and what it holds hold it in turn; untied, they need no garbage collector.
         exchange.environ.pop(EXCHANGE, None)
-        if exchange.refusal is not None:
-            # The frames of its way lead back to it, and to all that the caller has sent.
-            exchange.refusal.with_traceback(None)
+        # The frames of its way lead back to it, and to all that the caller has sent.
+        exchange.refusal = None
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()

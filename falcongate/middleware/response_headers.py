@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from falcongate.middleware.cors import CORS_PREFIX
 from falcongate.wire.fields import Start, lines_of
 
 if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, SecurityHeaderSettings
-    from falcongate.exchange import Exchange
+    from falcongate.exchange import Exchange, ServiceHead
     from falcongate.middleware.cors import Cors
 
 _PASS, _DROP, _SECURITY, _LENGTH, _DATE, _LIMIT = range(6)
@@ -46,6 +46,18 @@ class _Kinds(dict[bytes, int]):
         return kind
 
 
+class _Begun(NamedTuple):
+    """The service's part of the answers that begin with one head, by whose rules, beside limits or not."""
+
+    made_by: ResponseHeaders
+    has_limits: bool
+    status: str
+    block: bytes
+    set_by_service: set[bytes] | None
+    has_length: bool
+    has_date: bool
+
+
 class ResponseHeaders:
     """Made once from the settings; what it says is on the way of every answer and does not wait."""
 
@@ -64,6 +76,15 @@ class ResponseHeaders:
         """Begin the answer that the service gave."""
         head = exchange.service_head
         assert head is not None  # noqa: S101  # asked only when there is one
+        has_limits = exchange.limit_lines != b""
+        begun: _Begun | None = head.begun
+        if begun is None or begun.has_limits is not has_limits or begun.made_by is not self:
+            begun = head.begun = self._begun(head, has_limits=has_limits)
+        block = begun.block + self._ours(exchange, begun.set_by_service)
+        return Start(begun.status, block, begun.has_length, begun.has_date)
+
+    def _begun(self, head: ServiceHead, *, has_limits: bool) -> _Begun:
+        """What is the same for all answers with this head."""
         lines: list[bytes] = []
         set_by_service: set[bytes] | None = None
         has_length = has_date = False
@@ -72,7 +93,7 @@ class ResponseHeaders:
             kind = kinds[field.name]
             if kind == _DROP:
                 continue
-            if kind == _LIMIT and exchange.limit_lines:
+            if kind == _LIMIT and has_limits:
                 continue  # two limits side by side would be read as one, and perhaps the wider one
             lines.append(field.line)
             if kind == _LENGTH:
@@ -81,9 +102,9 @@ class ResponseHeaders:
                 has_date = True
             elif kind == _SECURITY:
                 set_by_service = (set_by_service or set()) | {field.name}
-        lines.append(self._ours(exchange, set_by_service))
-        block = b"\r\n".join(lines)
-        return Start(f"{head.status} {head.reason}", block, has_length, has_date)
+        lines.append(b"")
+        status = f"{head.status} {head.reason}"
+        return _Begun(self, has_limits, status, b"\r\n".join(lines), set_by_service, has_length, has_date)
 
     def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
         """Begin an answer of our own, with what the application says of it."""
