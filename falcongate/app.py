@@ -56,7 +56,7 @@ from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import Tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
@@ -69,7 +69,7 @@ _TIDY_EVERY_S: Final = 5.0
 _NOT_THERE: Final = frozenset((400, 404, 410))
 
 
-class Gateway(Context):
+class Gateway:
     """The WSGI application of one configuration, made in each worker.
 
     `server_settings` is what the worker needs to know before the first request, `note_retired` and
@@ -85,7 +85,7 @@ class Gateway(Context):
         expect(settings.services, [name for name, _ in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
-        super().__init__(
+        self._context = Context(
             self._application(cors, proxies, process),
             request_ids=RequestIds(),
             proxies=proxies,
@@ -98,6 +98,10 @@ class Gateway(Context):
             tracer=tracer_of(settings),
         )
         gevent.spawn(self._tidy)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """Answer one request."""
+        return self._context(environ, start_response)
 
     def _application(self, cors: Cors, proxies: TrustedProxies, process: ProcessSettings) -> ShortWay:
         routes = RouteTable(self.settings)

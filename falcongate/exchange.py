@@ -6,13 +6,14 @@ Slots and nothing else. Who fills them: `middleware/context.py` opens and closes
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003  # a compiled Caller is made with it
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from falcongate.wire.fields import block_of_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from falcongate.errors import Stage
     from falcongate.routing.table import Match

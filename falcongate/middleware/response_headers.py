@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from falcongate.middleware.cors import CORS_PREFIX
 from falcongate.wire.fields import Start, lines_of
@@ -46,16 +46,18 @@ class _Kinds(dict[bytes, int]):
         return kind
 
 
-class _Begun(NamedTuple):
+class _Begun:
     """The service's part of the answers that begin with one head, by whose rules, beside limits or not."""
 
-    made_by: ResponseHeaders
-    has_limits: bool
-    status: str
-    block: bytes
-    set_by_service: set[bytes] | None
-    has_length: bool
-    has_date: bool
+    __slots__ = ("block", "has_date", "has_length", "has_limits", "made_by", "set_by_service", "status")
+
+    def __init__(self, made_by: ResponseHeaders, status: str, *, has_limits: bool) -> None:
+        self.made_by = made_by
+        self.status = status
+        self.has_limits = has_limits
+        self.block = b""
+        self.has_length = self.has_date = False
+        self.set_by_service: set[bytes] | None = None
 
 
 class ResponseHeaders:
@@ -85,9 +87,8 @@ class ResponseHeaders:
 
     def _begun(self, head: ServiceHead, *, has_limits: bool) -> _Begun:
         """What is the same for all answers with this head."""
+        begun = _Begun(self, f"{head.status} {head.reason}", has_limits=has_limits)
         lines: list[bytes] = []
-        set_by_service: set[bytes] | None = None
-        has_length = has_date = False
         kinds = self._kinds
         for field in head.fields:
             kind = kinds[field.name]
@@ -97,14 +98,14 @@ class ResponseHeaders:
                 continue  # two limits side by side would be read as one, and perhaps the wider one
             lines.append(field.line)
             if kind == _LENGTH:
-                has_length = True
+                begun.has_length = True
             elif kind == _DATE:
-                has_date = True
+                begun.has_date = True
             elif kind == _SECURITY:
-                set_by_service = (set_by_service or set()) | {field.name}
+                begun.set_by_service = (begun.set_by_service or set()) | {field.name}
         lines.append(b"")
-        status = f"{head.status} {head.reason}"
-        return _Begun(self, has_limits, status, b"\r\n".join(lines), set_by_service, has_length, has_date)
+        begun.block = b"\r\n".join(lines)
+        return begun
 
     def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
         """Begin an answer of our own, with what the application says of it."""

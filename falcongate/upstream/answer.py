@@ -7,6 +7,7 @@ reach into the next, or into a field of ours, is refused here (RFC 9112, 6.3).
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -25,6 +26,14 @@ _KINDS: Final = dict.fromkeys(HOP_BY_HOP, _DROP) | {
     b"connection": _CONNECTION,
 }
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+
+
+# What httptools asks a protocol for; absent attributes would cost it an exception each.
+_CALLBACKS: Final = (
+    "on_status", "on_header", "on_headers_complete", "on_body",
+    "on_message_begin", "on_message_complete", "on_chunk_header", "on_chunk_complete",
+)  # fmt: skip
+_NO_CALLBACKS: Final = SimpleNamespace(**dict.fromkeys(_CALLBACKS))
 
 
 class ServiceNonsense(ValueError):
@@ -95,20 +104,13 @@ def parse_answer(data: bytes, previous: AnswerHead | None = None) -> AnswerHead:
 
 def _judge(data: bytes) -> None:
     """Have llhttp accept or refuse a head. It judges; taking apart is cheaper in one go."""
-    parser = HttpResponseParser(_NoCallbacks)
+    parser = HttpResponseParser(_NO_CALLBACKS)
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise ServiceNonsense(str(error)) from None
-
-
-class _NoCallbacks:
-    """What httptools asks a protocol for; absent attributes would cost it an exception each."""
-
-    on_status = on_header = on_headers_complete = on_body = None
-    on_message_begin = on_message_complete = on_chunk_header = on_chunk_complete = None
 
 
 def _sort(head: AnswerHead, fields: list[Field]) -> None:
