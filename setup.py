@@ -4,28 +4,55 @@ import os
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 INIT = (HERE / "falcongate/__init__.py").read_text("utf-8")
 
 # What each request goes through. They can be compiled from the same source, by mypyc; then they are as fast
 # as they can be together, as what one of them asks of another need not be looked up.
-HOT = """
-    exchange facts
-    server/connection server/http1 server/answer server/caller_body
-    middleware/context middleware/request_id middleware/caller_address middleware/response_headers
-    resources/proxy
-    admission/breaker admission/guard admission/outcome
-    routing/path
-    upstream/forward upstream/attempt upstream/answer upstream/fields upstream/service_body upstream/rewrite
-    upstream/targets upstream/upload upstream/caller_watch upstream/relay
-    telemetry/record telemetry/journal telemetry/tally telemetry/access_log
-    wire/channel wire/tls_channel wire/peeked_channel wire/deadlines wire/turns wire/body wire/framing wire/fields
-""".split()
+HOT = [
+    "exchange",
+    "facts",
+    "server/connection",
+    "server/http1",
+    "server/answer",
+    "server/caller_body",
+    "middleware/context",
+    "middleware/request_id",
+    "middleware/caller_address",
+    "middleware/response_headers",
+    "resources/proxy",
+    "admission/breaker",
+    "admission/guard",
+    "admission/outcome",
+    "routing/path",
+    "upstream/forward",
+    "upstream/attempt",
+    "upstream/answer",
+    "upstream/fields",
+    "upstream/service_body",
+    "upstream/rewrite",
+    "upstream/targets",
+    "upstream/upload",
+    "upstream/caller_watch",
+    "upstream/relay",
+    "telemetry/record",
+    "telemetry/journal",
+    "telemetry/tally",
+    "telemetry/access_log",
+    "wire/channel",
+    "wire/tls_channel",
+    "wire/peeked_channel",
+    "wire/deadlines",
+    "wire/turns",
+    "wire/body",
+    "wire/framing",
+    "wire/fields",
+]
 
 
-def compiled():
+def compiled() -> list[Extension]:
     """The hot modules as extensions, where FALCONGATE_COMPILE=1 asks for it; see scripts/compile."""
     if os.environ.get("FALCONGATE_COMPILE") != "1":
         return []

@@ -184,8 +184,10 @@ class _Answer:
         exchange = self._exchange
         # PERF: an exchange and what it holds hold it in turn; untied, they need no garbage collector.
         exchange.environ.pop(EXCHANGE, None)
-        # The frames of its way lead back to it, and to all that the caller has sent.
-        exchange.refusal = None
+        if exchange.refusal is not None:
+            # The frames of its way lead back to it, and to all that the caller has sent.
+            exchange.refusal.with_traceback(None)
+            exchange.refusal = None
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()
