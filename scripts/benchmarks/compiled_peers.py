@@ -27,8 +27,8 @@ def _compiled(folder: Path, ports: Ports) -> Peer | None:
     peer = falcongate(folder, ports, name="falcongate-compiled")
     if peer is None:
         return None
-    # Neither Python nor gunicorn may find the source in the folder they are started from.
-    path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.fspath(unpacked)}
+    # Python and gunicorn put the folder that they are started from before all others, where it is not yet.
+    path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join((os.fspath(unpacked), os.fspath(ROOT)))}
     *command, app = peer.command
     return replace(
         peer,

@@ -36,6 +36,7 @@ def world(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "compiled",
         scripted=2,
         arguments=("--chdir", str(compiled)),
+        # gunicorn puts the folder that it is started from before all others, where it is not yet.
         environ={"PYTHONPATH": f"{compiled}:{ROOT}", "PYTHONSAFEPATH": "1"},
     )
     with running(plan, tmp_path_factory.mktemp("site")) as site:
