@@ -118,16 +118,14 @@ class ResponseHeaders:
 
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
-        request_id = exchange.request_id
-        service = exchange.service
+        request_id = exchange.request_id.encode("latin-1")
+        service = exchange.service.encode("latin-1")
         security = self._secure if exchange.scheme == "https" else self._security
-        text = f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
-        if service:
-            text += f"X-Gateway-Service: {service}\r\n"
-        if self._has_timing:
-            text += _timing(exchange)
-        return b"%b%b%b%b" % (
-            text.encode("latin-1"),
+        return b"X-Request-ID: %b\r\nX-Gateway-Request-ID: %b\r\n%b%b%b%b%b" % (
+            request_id,
+            request_id,
+            b"X-Gateway-Service: %b\r\n" % service if service else b"",
+            _timing(exchange) if self._has_timing else b"",
             exchange.limit_lines,
             self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
             security.without(set_by_service) if set_by_service else security.block,
@@ -170,13 +168,13 @@ class _SecurityLines:
         return b"".join([line for name, line in self.lines.items() if name not in names])
 
 
-def _timing(exchange: Exchange) -> str:
+def _timing(exchange: Exchange) -> bytes:
     """The gateway's and the service's share so far, in milliseconds (W3C Server Timing)."""
     total_ms = (monotonic() - exchange.started) * 1000
     service_ms = exchange.service_s * 1000
     if not service_ms:
-        return f"Server-Timing: gateway;dur={total_ms:.1f}\r\n"
-    return f"Server-Timing: gateway;dur={total_ms - service_ms:.1f}, service;dur={service_ms:.1f}\r\n"
+        return b"Server-Timing: gateway;dur=%.1f\r\n" % total_ms
+    return b"Server-Timing: gateway;dur=%.1f, service;dur=%.1f\r\n" % (total_ms - service_ms, service_ms)
 
 
 def as_wsgi(start: Start) -> list[tuple[str, str]]:
