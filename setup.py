@@ -26,6 +26,7 @@ HOT = [
     "resources/proxy",
     "admission/breaker",
     "admission/guard",
+    "admission/known_breaker",
     "admission/outcome",
     "routing/path",
     "upstream/forward",
