@@ -33,7 +33,7 @@ from falcongate.middleware.problem import add_error_handlers
 from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
 from falcongate.resources.admin_doors import AdminDoors
-from falcongate.resources.doors import Doors
+from falcongate.resources.doors import Doors, ShortWay
 from falcongate.resources.health import Alive, Health, Ready
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
@@ -56,7 +56,7 @@ from falcongate.upstream.forward import Forwarder
 from falcongate.upstream.tunnels import Tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from falcongate.admission.key_sets import Fetch
     from falcongate.config.environment import ProcessSettings
@@ -69,7 +69,7 @@ _TIDY_EVERY_S: Final = 5.0
 _NOT_THERE: Final = frozenset((400, 404, 410))
 
 
-class Gateway(Context):
+class Gateway:
     """The WSGI application of one configuration, made in each worker.
 
     `server_settings` is what the worker needs to know before the first request, `note_retired` and
@@ -85,8 +85,8 @@ class Gateway(Context):
         expect(settings.services, [name for name, _ in policies])
         cors = Cors(settings.cors)
         proxies = TrustedProxies(settings.server)
-        super().__init__(
-            self._falcon_app(cors, proxies, process),
+        self._context = Context(
+            self._application(cors, proxies, process),
             request_ids=RequestIds(),
             proxies=proxies,
             headers=ResponseHeaders(settings, cors),
@@ -99,9 +99,11 @@ class Gateway(Context):
         )
         gevent.spawn(self._tidy)
 
-    def _falcon_app(
-        self, cors: Cors, proxies: TrustedProxies, process: ProcessSettings
-    ) -> falcon.App[Any, Any]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """Answer one request."""
+        return self._context(environ, start_response)
+
+    def _application(self, cors: Cors, proxies: TrustedProxies, process: ProcessSettings) -> ShortWay:
         routes = RouteTable(self.settings)
         host = host_name(process)
         own = WorkerMetrics()
@@ -128,8 +130,9 @@ class Gateway(Context):
             rooms=rooms,
         )
         listeners = Listeners(self.settings.admin.bind)
+        doors = Doors(proxy, listeners)
         app = falcon.App(
-            router=Doors(proxy, listeners),
+            router=doors,
             middleware=[RefusedEarly(), cors],
             request_type=Request,
             response_type=Response,
@@ -154,7 +157,7 @@ class Gateway(Context):
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket)
         app.add_route("/ws/{service}/{rest:path}", websocket)
-        return app
+        return ShortWay(app, doors, proxy)
 
     def _live(
         self,

@@ -6,16 +6,16 @@ Slots and nothing else. Who fills them: `middleware/context.py` opens and closes
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003  # a compiled Caller is made with it
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from falcongate.wire.fields import block_of_environ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from falcongate.errors import Stage
-    from falcongate.refusals import Refusal
     from falcongate.routing.table import Match
     from falcongate.telemetry.record import Tried
     from falcongate.telemetry.trace import Trace
@@ -39,11 +39,15 @@ class RelayedBody(Protocol):
 
 
 class ServiceHead(Protocol):
-    """The head of a service's answer, as far as it is for the caller."""
+    """The head of a service's answer, as far as it is for the caller.
+
+    `begun` is what was last made of it for callers, None at first; it may come again with another answer.
+    """
 
     status: int
     reason: str
     fields: list[Field]
+    begun: Any
 
 
 class Guard(Protocol):
@@ -103,9 +107,9 @@ class Exchange:
     query and may count, "" for none. `caller` is who sent it, None while nobody has proven that.
     `limit_lines` are the header lines that say what is left of limits, by the `verdicts` on its
     `charges`, which `counted_by` has given; `refused_by` and `would_refuse` name those that refused it,
-    or would have if they did not only watch. `refusal` was decided before there was anybody to answer it.
-    `detail` is what its caller was told of its `problem`, and `rooms` what limits on requests at the same
-    time said: name, limit, places taken, whether there was room, by whose count.
+    or would have if they did not only watch. `refusal` is what it failed of before Falcon was asked, for
+    Falcon to answer. `detail` is what its caller was told of its `problem`, and `rooms` what limits on
+    requests at the same time said: name, limit, places taken, whether there was room, by whose count.
     `status` is what the caller was sent, 499 if it left before. `tried` are the attempts that were made.
     `breaker` is that of its service as it was found; `guard` let it pass under `guard_mark`, as a `probe`
     if it tries a service that failed, which `is_probe` still says when that has ended; targets in
@@ -220,7 +224,7 @@ class Exchange:
         self.limit_lines = b""
         self.charges = self.verdicts = self.rooms = self.refused_by = self.would_refuse = ()
         self.counted_by = ""
-        self.refusal: Refusal | None = environ.get("falcongate.refusal")
+        self.refusal: Exception | None = environ.get("falcongate.refusal")
         self.failure_reason = ""
         self.received_bytes = self.sent_bytes = 0
         self.on_close = self.on_tunnel_proven = self.on_tunnel_end = None

@@ -187,6 +187,7 @@ class _Answer:
         if exchange.refusal is not None:
             # The frames of its way lead back to it, and to all that the caller has sent.
             exchange.refusal.with_traceback(None)
+            exchange.refusal = None
         on_close, exchange.on_close = exchange.on_close, None
         if on_close is not None:
             on_close()

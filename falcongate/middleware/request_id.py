@@ -31,4 +31,4 @@ class RequestIds:
         """`offered` if it is 20 to 200 letters, digits and `+/=-`, as platforms' routers have it."""
         if offered is not None and _SOUND.fullmatch(offered):
             return offered
-        return f"{self._prefix}{next(self._count):012x}"
+        return self._prefix + format(next(self._count), "012x")

@@ -11,7 +11,7 @@ from falcongate.wire.fields import Start, lines_of
 
 if TYPE_CHECKING:
     from falcongate.config.settings import GatewaySettings, SecurityHeaderSettings
-    from falcongate.exchange import Exchange
+    from falcongate.exchange import Exchange, ServiceHead
     from falcongate.middleware.cors import Cors
 
 _PASS, _DROP, _SECURITY, _LENGTH, _DATE, _LIMIT = range(6)
@@ -46,6 +46,20 @@ class _Kinds(dict[bytes, int]):
         return kind
 
 
+class _Begun:
+    """The service's part of the answers that begin with one head, by whose rules, beside limits or not."""
+
+    __slots__ = ("block", "has_date", "has_length", "has_limits", "made_by", "set_by_service", "status")
+
+    def __init__(self, made_by: ResponseHeaders, status: str, *, has_limits: bool) -> None:
+        self.made_by = made_by
+        self.status = status
+        self.has_limits = has_limits
+        self.block = b""
+        self.has_length = self.has_date = False
+        self.set_by_service: set[bytes] | None = None
+
+
 class ResponseHeaders:
     """Made once from the settings; what it says is on the way of every answer and does not wait."""
 
@@ -64,26 +78,34 @@ class ResponseHeaders:
         """Begin the answer that the service gave."""
         head = exchange.service_head
         assert head is not None  # noqa: S101  # asked only when there is one
+        has_limits = exchange.limit_lines != b""
+        begun: _Begun | None = head.begun
+        if begun is None or begun.has_limits is not has_limits or begun.made_by is not self:
+            begun = head.begun = self._begun(head, has_limits=has_limits)
+        block = begun.block + self._ours(exchange, begun.set_by_service)
+        return Start(begun.status, block, begun.has_length, begun.has_date)
+
+    def _begun(self, head: ServiceHead, *, has_limits: bool) -> _Begun:
+        """What is the same for all answers with this head."""
+        begun = _Begun(self, f"{head.status} {head.reason}", has_limits=has_limits)
         lines: list[bytes] = []
-        set_by_service: set[bytes] | None = None
-        has_length = has_date = False
         kinds = self._kinds
         for field in head.fields:
             kind = kinds[field.name]
             if kind == _DROP:
                 continue
-            if kind == _LIMIT and exchange.limit_lines:
+            if kind == _LIMIT and has_limits:
                 continue  # two limits side by side would be read as one, and perhaps the wider one
             lines.append(field.line)
             if kind == _LENGTH:
-                has_length = True
+                begun.has_length = True
             elif kind == _DATE:
-                has_date = True
+                begun.has_date = True
             elif kind == _SECURITY:
-                set_by_service = (set_by_service or set()) | {field.name}
-        lines.append(self._ours(exchange, set_by_service))
-        block = b"\r\n".join(lines)
-        return Start(f"{head.status} {head.reason}", block, has_length, has_date)
+                begun.set_by_service = (begun.set_by_service or set()) | {field.name}
+        lines.append(b"")
+        begun.block = b"\r\n".join(lines)
+        return begun
 
     def of_gateway(self, exchange: Exchange, status: str, headers: list[tuple[str, str]]) -> Start:
         """Begin an answer of our own, with what the application says of it."""
@@ -96,16 +118,14 @@ class ResponseHeaders:
 
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
-        request_id = exchange.request_id
-        service = exchange.service
+        request_id = exchange.request_id.encode("latin-1")
+        service = exchange.service.encode("latin-1")
         security = self._secure if exchange.scheme == "https" else self._security
-        text = f"X-Request-ID: {request_id}\r\nX-Gateway-Request-ID: {request_id}\r\n"
-        if service:
-            text += f"X-Gateway-Service: {service}\r\n"
-        if self._has_timing:
-            text += _timing(exchange)
-        return b"%b%b%b%b" % (
-            text.encode("latin-1"),
+        return b"X-Request-ID: %b\r\nX-Gateway-Request-ID: %b\r\n%b%b%b%b%b" % (
+            request_id,
+            request_id,
+            b"X-Gateway-Service: %b\r\n" % service if service else b"",
+            _timing(exchange) if self._has_timing else b"",
             exchange.limit_lines,
             self._cors.block_for(exchange.environ.get("HTTP_ORIGIN")),
             security.without(set_by_service) if set_by_service else security.block,
@@ -148,13 +168,13 @@ class _SecurityLines:
         return b"".join([line for name, line in self.lines.items() if name not in names])
 
 
-def _timing(exchange: Exchange) -> str:
+def _timing(exchange: Exchange) -> bytes:
     """The gateway's and the service's share so far, in milliseconds (W3C Server Timing)."""
     total_ms = (monotonic() - exchange.started) * 1000
     service_ms = exchange.service_s * 1000
     if not service_ms:
-        return f"Server-Timing: gateway;dur={total_ms:.1f}\r\n"
-    return f"Server-Timing: gateway;dur={total_ms - service_ms:.1f}, service;dur={service_ms:.1f}\r\n"
+        return b"Server-Timing: gateway;dur=%.1f\r\n" % total_ms
+    return b"Server-Timing: gateway;dur=%.1f, service;dur=%.1f\r\n" % (total_ms - service_ms, service_ms)
 
 
 def as_wsgi(start: Start) -> list[tuple[str, str]]:

@@ -72,6 +72,7 @@ class _Agreement:
 
     def __init__(self, accept: bytes) -> None:
         self.status = 101
+        self.begun = None
         self.reason = "Switching Protocols"
         self.fields = [
             Field(b"Upgrade: websocket"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from falcongate.resources.websocket import Handshakes
     from falcongate.routing.table import Match, RouteTable
     from falcongate.upstream.forward import Forwarder
+    from falcongate.upstream.service_body import ServiceBody, TunnelBody
 
 
 class Proxy:
@@ -54,16 +55,19 @@ class Proxy:
         self._forwarder = forwarder
 
     def on_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer any method: send the request to its service and the answer's body on its way."""
-        exchange: Exchange = req.env[EXCHANGE]
+        """Answer any method, as Falcon asks for it."""
+        resp.stream = self.answer(req.env[EXCHANGE])
+
+    def answer(self, exchange: Exchange) -> ServiceBody | TunnelBody:
+        """Send the request to its service; the body of the answer, whose head the exchange has then."""
         # 3. routing: whose request it is.
         exchange.route_match = match = self._routes.match(exchange.path)
         accept = b""
-        if "HTTP_UPGRADE" in req.env and match.route.settings.websocket:
+        if "HTTP_UPGRADE" in exchange.environ and match.route.settings.websocket:
             accept = self._handshakes.check(exchange)
-        self.send(exchange, match, resp, accept=accept)
+        return self.send(exchange, match, accept=accept)
 
-    def send(self, exchange: Exchange, match: Match, resp: falcon.Response, *, accept: bytes) -> None:
+    def send(self, exchange: Exchange, match: Match, *, accept: bytes) -> ServiceBody | TunnelBody:
         """The rest of the way; `accept` is what agrees to a WebSocket, if one is asked for."""
         # 4. admission: who asks, and whether that may pass. What asks nobody comes first.
         self._token_places.take_from_query(exchange)
@@ -83,4 +87,4 @@ class Proxy:
             raise
         # 6. and 7. the body is relayed by the server; with its close the attempt ends.
         exchange.on_close = body.close
-        resp.stream = body
+        return body

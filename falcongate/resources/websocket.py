@@ -87,7 +87,7 @@ class WebSocketRoute:
             raise NoRoute(f"No service is called {service}.")
         if accept := self._handshakes.check(exchange):
             exchange.route_match = match
-            self._proxy.send(exchange, match, resp, accept=accept)
+            resp.stream = self._proxy.send(exchange, match, accept=accept)
             return
         base = self._public_url or f"{exchange.scheme}://{exchange.host}"
         # http becomes ws, and https becomes wss.

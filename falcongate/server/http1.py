@@ -8,6 +8,7 @@ the sizes. What a path or a host means is not decided here.
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 from httptools import (
@@ -35,6 +36,14 @@ _SALVAGED_FIELD: Final = re.compile(
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _METHOD_BEGINS: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}(?: |$)")
+
+
+# What httptools asks a protocol for; absent attributes would cost it an exception each.
+_CALLBACKS: Final = (
+    "on_url", "on_header", "on_headers_complete", "on_body",
+    "on_message_begin", "on_message_complete", "on_chunk_header", "on_chunk_complete",
+)  # fmt: skip
+_NO_CALLBACKS: Final = SimpleNamespace(**dict.fromkeys(_CALLBACKS))
 
 
 class RequestHead:
@@ -121,7 +130,7 @@ def parse_head(data: bytes, settings: ServerSettings, previous: FieldBlock) -> R
 
 def _judge(data: bytes) -> None:
     """Have llhttp accept or refuse a head. It judges; taking apart is cheaper in one go."""
-    parser = HttpRequestParser(_NoCallbacks)
+    parser = HttpRequestParser(_NO_CALLBACKS)
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
@@ -130,13 +139,6 @@ def _judge(data: bytes) -> None:
         raise UnsupportedCoding("The request method is not known.") from None
     except HttpParserError:
         raise MalformedRequest from None
-
-
-class _NoCallbacks:
-    """What httptools asks a protocol for; absent attributes would cost it an exception each."""
-
-    on_url = on_header = on_headers_complete = on_body = None
-    on_message_begin = on_message_complete = on_chunk_header = on_chunk_complete = None
 
 
 def _block_of(data: bytes, fields: list[Field]) -> FieldBlock:

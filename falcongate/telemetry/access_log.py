@@ -199,7 +199,8 @@ def _write_all(data: bytes, wait_ms: int | None = None) -> bytes:
     view = memoryview(data)
     while view:
         try:
-            view = view[os.write(_STDOUT, view) :]
+            written = os.write(_STDOUT, view)
+            view = view[written:]
         except BlockingIOError:
             poll = monkey.get_original("select", "poll")()
             poll.register(_STDOUT, select.POLLOUT)

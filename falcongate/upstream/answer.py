@@ -7,6 +7,7 @@ reach into the next, or into a field of ours, is refused here (RFC 9112, 6.3).
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -16,6 +17,7 @@ from falcongate.wire.framing import FramingError, parse_content_length
 
 MAX_ANSWER_HEAD_BYTES: Final = 65_536
 MAX_ANSWER_FIELDS: Final = 256
+_MAX_KEPT_BYTES: Final = 2_048
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _LENGTH, _CODING, _CONNECTION, _DROP = range(4)
 _KINDS: Final = dict.fromkeys(HOP_BY_HOP, _DROP) | {
@@ -24,6 +26,14 @@ _KINDS: Final = dict.fromkeys(HOP_BY_HOP, _DROP) | {
     b"connection": _CONNECTION,
 }
 _ORDINARY_TOKENS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+
+
+# What httptools asks a protocol for; absent attributes would cost it an exception each.
+_CALLBACKS: Final = (
+    "on_status", "on_header", "on_headers_complete", "on_body",
+    "on_message_begin", "on_message_complete", "on_chunk_header", "on_chunk_complete",
+)  # fmt: skip
+_NO_CALLBACKS: Final = SimpleNamespace(**dict.fromkeys(_CALLBACKS))
 
 
 class ServiceNonsense(ValueError):
@@ -35,9 +45,12 @@ class AnswerHead:
 
     `length` is in bytes, None without a Content-Length. `may_stay` says whether the connection
     can carry another request after the body. `upgrade` is the protocol that it changes to.
+
+    PERF: services say the same again and again, so a head may be that of several answers in turn: `data` is
+    what it was read from, b"" if it is not to be kept, and `begun` what was made of it for callers.
     """
 
-    __slots__ = ("fields", "is_chunked", "length", "may_stay", "reason", "status", "upgrade")
+    __slots__ = ("begun", "data", "fields", "is_chunked", "length", "may_stay", "reason", "status", "upgrade")
 
     def __init__(self, status: int, reason: bytes, *, is_http11: bool) -> None:
         self.status = status
@@ -47,6 +60,8 @@ class AnswerHead:
         self.length: int | None = None
         self.is_chunked = False
         self.upgrade = b""
+        self.data = b""
+        self.begun: object = None
 
     def agrees_to_websocket(self, accept: bytes) -> bool:
         """Whether a 101 is the whole agreement to a handshake that asked for this `accept`."""
@@ -55,18 +70,27 @@ class AnswerHead:
         return is_agreed and not self.length and not self.is_chunked
 
 
-def parse_answer(data: bytes) -> AnswerHead:
-    """Read a whole head, from the status line to the empty line. Raises ServiceNonsense."""
+def parse_answer(data: bytes, previous: AnswerHead | None = None) -> AnswerHead:
+    """Read a whole head, from the status line to the empty line. Raises ServiceNonsense.
+
+    `previous` is the head before on this connection, which is the answer if nothing has changed.
+    """
+    if previous is not None and previous.data == data:
+        return previous
     line = _STATUS_LINE.match(data)
     if line is None:
         raise ServiceNonsense("no status line of HTTP/1")
     fields = known_fields(data)
+    is_known = fields is not None
     if fields is None:
         _judge(data)
         fields = fields_of(data)
     if len(fields) > MAX_ANSWER_FIELDS:
         raise ServiceNonsense("too many fields")
     head = AnswerHead(int(line[2]), line[3] or b"", is_http11=line[1] == b"1")
+    # SECURITY: known lines are no secrets, and those of others are not kept longer than their request.
+    if is_known and len(data) <= _MAX_KEPT_BYTES:
+        head.data = data
     try:
         _sort(head, fields)
     except FramingError as error:
@@ -80,20 +104,13 @@ def parse_answer(data: bytes) -> AnswerHead:
 
 def _judge(data: bytes) -> None:
     """Have llhttp accept or refuse a head. It judges; taking apart is cheaper in one go."""
-    parser = HttpResponseParser(_NoCallbacks)
+    parser = HttpResponseParser(_NO_CALLBACKS)
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise ServiceNonsense(str(error)) from None
-
-
-class _NoCallbacks:
-    """What httptools asks a protocol for; absent attributes would cost it an exception each."""
-
-    on_status = on_header = on_headers_complete = on_body = None
-    on_message_begin = on_message_complete = on_chunk_header = on_chunk_complete = None
 
 
 def _sort(head: AnswerHead, fields: list[Field]) -> None:

@@ -79,7 +79,6 @@ class Attempt:
         self._pipes = pipes
         self._service = match.route.settings
         self._deadline = exchange.started + self._service.total_timeout_s
-        self._tried = Tried("")
 
     def at(self, target: Target, *, needs_fresh_connection: bool) -> ServiceBody | TunnelBody:
         """Try `target`. Raises AttemptFailure, a Refusal, or CallerLeft; then nothing is held."""
@@ -105,11 +104,12 @@ class Attempt:
                 self._look_after_caller()
             tried.connected = monotonic()
             self._send(channel, target)
-            head = self._await_answer(channel)
+            head = self._await_answer(channel, connection.last_head)
             tried.answered, tried.status = monotonic(), head.status
             tried.sent = self._upload.ended_at or tried.sent
             exchange.service_s = tried.answered - tried.sent
             target.is_reachable = True
+            connection.last_head = head
             if head.status == 101:
                 tried.end()
                 service = target.pool.part_with(connection)
@@ -157,10 +157,10 @@ class Attempt:
             upload.start(channel, pace, self._pipes)
         self._tried.sent = monotonic()
 
-    def _await_answer(self, channel: Channel) -> AnswerHead:
+    def _await_answer(self, channel: Channel, previous: AnswerHead | None) -> AnswerHead:
         """The final head, with interim ones passed on or dropped before it (RFC 9110, 15.2)."""
         for _ in range(_MAX_INTERIM_ANSWERS):
-            head = self._receive_head(channel)
+            head = self._receive_head(channel, previous)
             if head.status >= 200:
                 return head
             if head.status == 101 and self._accept:
@@ -179,7 +179,7 @@ class Attempt:
         head.fields += [Field(b"Connection: Upgrade"), Field(b"Upgrade: websocket")]
         self._exchange.service_head = head
 
-    def _receive_head(self, channel: Channel) -> AnswerHead:
+    def _receive_head(self, channel: Channel, previous: AnswerHead | None) -> AnswerHead:
         while (end := channel.buffer.find(b"\r\n\r\n") + 4) < 4:
             if channel.buffer:
                 self._refuse_nonsense(channel.buffer)
@@ -197,7 +197,7 @@ class Attempt:
         if end > MAX_ANSWER_HEAD_BYTES:
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, "the head is too long")
         try:
-            return parse_answer(data)
+            return parse_answer(data, previous)
         except ServiceNonsense as error:
             raise self._failure(NOT_HTTP, Stage.AWAIT_HEAD, str(error)) from error
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from falcongate.config.settings import ServiceSettings
+    from falcongate.upstream.answer import AnswerHead
     from falcongate.wire.channel import Channel
 
 _SATURATED_RETRY_AFTER_S: Final = 1
@@ -41,9 +42,10 @@ class Occupancy(NamedTuple):
 
 
 class _OurHttp:
-    """What is ours of a connection: its channel, and when it may be used again."""
+    """What is ours of a connection: its channel, when it may be used again, and the last answer's head."""
 
     channel: Channel | None = None
+    last_head: AnswerHead | None = None
     usable_until = 0.0
     sock: Any
 
@@ -66,6 +68,7 @@ class _OurHttp:
         if self.channel is not None:
             self.channel.close()
             self.channel = None
+        self.last_head = None
         super().close()  # type: ignore[misc]
 
 
@@ -126,7 +129,7 @@ class _OurPool:
         """The channel of a connection that is nobody's but its user's from now on."""
         channel = connection.channel
         assert channel is not None  # noqa: S101  # it has just been used
-        connection.channel = connection.sock = None
+        connection.channel = connection.sock = connection.last_head = None
         self.pool.put(None, block=False)
         return channel
 

@@ -203,7 +203,8 @@ class Relay:
         try:
             rest = memoryview(data)
             while rest:
-                rest = rest[self._sink.send_now(rest) :]
+                sent = self._sink.send_now(rest)
+                rest = rest[sent:]
                 if rest:
                     self._wait_for_sink()
         except OSError as error:

@@ -179,10 +179,12 @@ class Upload:
 
     def _send(self, channel: Channel, data: bytes, pace: Pace) -> None:
         try:
-            rest = memoryview(data)[channel.send_now(data) :]
+            sent = channel.send_now(data)
+            rest = memoryview(data)[sent:]
             while rest:
                 wait_for_room(channel, pace, uploader=self._exchange.caller_channel)
-                rest = rest[channel.send_now(rest) :]
+                sent = channel.send_now(rest)
+                rest = rest[sent:]
         except OSError as error:
             raise SinkFailed(str(error)) from error
         except SourceFailed as failure:

@@ -204,10 +204,12 @@ class Channel:
 
     def send_all(self, data: bytes, idle_s: float, deadline: float = float("inf")) -> None:
         """Send everything; `idle_s` is how long the peer may take none of it. Raises TimedOut."""
-        rest = memoryview(data)[self.send_now(data) :]
+        sent = self.send_now(data)
+        rest = memoryview(data)[sent:]
         while rest:
             self.wait_writable(time_left(idle_s, deadline))
-            rest = rest[self.send_now(rest) :]
+            sent = self.send_now(rest)
+            rest = rest[sent:]
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither closed nor sent anything. Does not wait."""

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmarks.compiled_peers import COMPILED_PEERS
 from scripts.benchmarks.limited_peers import LIMITED_PEERS, redis_service
 from scripts.benchmarks.measure import measure, profile
 from scripts.benchmarks.peers import PEERS, Ports, files_service, sink_service, sockets_service, version
@@ -33,6 +34,7 @@ _CASES_OF: dict[str, tuple[str, ...]] = {
     "nginx-unbuffered": ("download", "upload"),
     "falcongate-limits": _OF_LIMITS,
     "falcongate-traces": ("get",),
+    "falcongate-compiled": ("get", "post"),
     "nginx-lua": _OF_LIMITS,
     "traefik-redis": _OF_LIMITS,
     "falcongate-telling": _OF_TELLING,
@@ -41,7 +43,7 @@ _CASES_OF: dict[str, tuple[str, ...]] = {
 """Of peers that do not do all but these."""
 
 _HANDSHAKE = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-_ALL_PEERS = PEERS | LIMITED_PEERS | TELLING_PEERS
+_ALL_PEERS = PEERS | COMPILED_PEERS | LIMITED_PEERS | TELLING_PEERS
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ def targets(results: list[Row]) -> list[str]:
     """A line for each aim that these results can tell of."""
     found = _Results(results)
     _small_requests(found)
+    _whole_gateway(found)
     _bodies(found)
     _memory(found)
     _limits(found)
@@ -60,6 +61,20 @@ def _small_requests(found: _Results) -> None:
             found.say(
                 f"small GET, {way}, p99 ms: 5 x p50", ours[f"{prefix}p99_ms"], limit, may_be_equal=False
             )
+
+
+def _whole_gateway(found: _Results) -> None:
+    """All that is on by default, for what Envoy takes, or 1.7 times what nginx with Lua does: one will do."""
+    envoy, lua = found.row("get", "envoy"), found.row("limited", "nginx-lua")
+    for peer, how in (("falcongate", ""), ("falcongate-compiled", " (compiled)")):
+        ours = found.row("get", peer)
+        if not ours or not (envoy or lua):
+            continue
+        for way, prefix in _WAYS:
+            key = f"{prefix}cpu_us"
+            limits = [envoy[key]] if envoy else []
+            limits += [1.7 * lua[key]] if lua else []
+            found.say(f"defaults{how}, {way}, CPU us: envoy or 1.7 x nginx-lua", ours[key], max(limits))
 
 
 def _bodies(found: _Results) -> None:

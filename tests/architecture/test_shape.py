@@ -1,6 +1,9 @@
 """No module and no function grows beyond what can be read at one go, without a reason given here."""
 
+import ast
 from pathlib import Path
+
+import pytest
 
 from tests.architecture.tree import ROOT, functions, modules, name_of
 
@@ -43,3 +46,26 @@ def test_no_function_is_long_without_a_reason() -> None:
 def test_no_reason_outlives_what_it_excuses() -> None:
     assert LONG_MODULES.keys() <= long_modules().keys()
     assert LONG_FUNCTIONS.keys() <= long_functions().keys()
+
+
+def hot_modules() -> list[str]:
+    """Those that setup.py compiles where it is asked to."""
+    assigned = [
+        node
+        for node in ast.parse((ROOT / "setup.py").read_text("utf-8")).body
+        if isinstance(node, ast.Assign)
+    ]
+    (hot,) = [node.value for node in assigned if ast.unparse(node.targets[0]) == "HOT"]
+    names: list[str] = ast.literal_eval(hot)
+    return names
+
+
+@pytest.mark.parametrize("name", hot_modules())
+def test_no_bound_of_a_slice_is_a_call_in_what_is_compiled(name: str) -> None:
+    """Mypyc makes such a call twice where it does not know what is sliced: `x[send(x):]` sends twice."""
+    tree = ast.parse((ROOT / f"falcongate/{name}.py").read_text("utf-8"))
+    bounds = [
+        bound for node in ast.walk(tree) if isinstance(node, ast.Slice) for bound in (node.lower, node.upper)
+    ]
+    calls = [node for bound in bounds if bound for node in ast.walk(bound) if isinstance(node, ast.Call)]
+    assert [ast.unparse(call) for call in calls if ast.unparse(call.func) != "len"] == []

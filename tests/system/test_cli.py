@@ -32,7 +32,7 @@ from falcongate.config.settings import GatewaySettings
 from falcongate.resources.doors import Doors
 falcon.inspect.register_router(Doors)(falcon.inspect.inspect_compiled_router)
 app = create_app(GatewaySettings())
-for route in falcon.inspect.inspect_routes(app._app):
+for route in falcon.inspect.inspect_routes(app._context._app._app):
     print(route.path)
 """
 

@@ -72,6 +72,7 @@ def end(guard: Guard, exchange: Exchange, *, fails: bool) -> None:
 
 class _Ok:
     status = 200
+    begun = None
     reason = "OK"
     fields: list[object] = []  # noqa: RUF012
 

@@ -187,3 +187,17 @@ def test_wsgi_is_given_the_same_lines(lines: list[str]) -> None:
 
 def test_wsgi_is_given_nothing_of_an_empty_block() -> None:
     assert as_wsgi(Start("204 No Content", b"", has_length=False, has_date=False)) == []
+
+
+def test_a_head_that_comes_again_begins_each_answer_by_what_is_said_of_that_one() -> None:
+    head = parse_answer(b"HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 5\r\nX-Frame-Options: SAMEORIGIN\r\n\r\n")
+    relaxed, strict = headers(), headers(security_headers={"override": True})
+    exchanges = [make_exchange() for _ in range(3)]
+    for exchange, limits in zip(exchanges, (b"", b"RateLimit: ours\r\n", b""), strict=True):
+        exchange.service_head, exchange.limit_lines = head, limits
+    first, limited, again = (relaxed.of_service(exchange) for exchange in exchanges)
+    assert first == again
+    assert "X-RateLimit-Limit: 5" in lines_in(first)
+    assert [line for line in lines_in(limited) if "RateLimit" in line] == ["RateLimit: ours"]
+    assert "X-Frame-Options: SAMEORIGIN" in lines_in(limited)
+    assert "X-Frame-Options: DENY" in lines_in(strict.of_service(exchanges[0]))

@@ -214,3 +214,27 @@ def test_an_answer_has_no_end_of_fields() -> None:
     for _ in range(2):
         with pytest.raises(ServiceNonsense):
             answer(*most, "X: 1")
+
+
+def test_a_head_that_comes_again_is_the_one_before() -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: again\r\n\r\n"
+    parse_answer(data)
+    known = parse_answer(data)
+    assert parse_answer(data, known) is known
+    other = parse_answer(data.replace(b"5", b"6"), known)
+    assert (known.length, other.length) == (5, 6)
+
+
+@pytest.mark.parametrize("line", [b"Set-Cookie: session=secret", b"X: " + b"x" * 300])
+def test_no_head_is_kept_with_a_secret_or_much_in_it(line: bytes) -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n%b\r\n\r\n" % line
+    heads = [parse_answer(data) for _ in range(3)]
+    assert [head.data for head in heads] == [b"", b"", b""]
+    assert parse_answer(data, heads[-1]) is not heads[-1]
+
+
+def test_a_long_head_of_short_lines_is_not_kept() -> None:
+    lines = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 200) for number in range(20))
+    data = b"HTTP/1.1 200 OK\r\n%b\r\n" % lines
+    parse_answer(data)
+    assert parse_answer(data).data == b""

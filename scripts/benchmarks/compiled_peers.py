@@ -1,0 +1,40 @@
+"""The same gateway from the wheel that scripts/compile has built: its hot modules are compiled."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scripts.benchmarks.peers import falcongate
+from scripts.benchmarks.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scripts.benchmarks.peers import Peer, Ports
+
+
+def _compiled(folder: Path, ports: Ports) -> Peer | None:
+    wheels = sorted(ROOT.glob("dist/falcongate-*.whl"))
+    if not wheels:
+        return None
+    unpacked = folder / "compiled"
+    if not unpacked.exists():
+        zipfile.ZipFile(wheels[-1]).extractall(unpacked)
+    peer = falcongate(folder, ports, name="falcongate-compiled")
+    if peer is None:
+        return None
+    # Python and gunicorn put the folder that they are started from before all others, where it is not yet.
+    path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join((os.fspath(unpacked), os.fspath(ROOT)))}
+    *command, app = peer.command
+    return replace(
+        peer,
+        command=[*command, "--chdir", os.fspath(unpacked), app],
+        environment={**peer.environment, **path},
+    )
+
+
+COMPILED_PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {"falcongate-compiled": _compiled}
