@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from falcongate.wire.address import network_of
+from falcongate.wire.address import address_of, network_of
 from falcongate.wire.host import is_host
 
 if TYPE_CHECKING:
@@ -94,13 +93,8 @@ class TrustedProxies:
         return known
 
     def _is_in_networks(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        return any(ip in network for network in self._networks)
+        ip = address_of(address)
+        return ip is not None and any(ip in network for network in self._networks)
 
 
 def _address_in(entry: str) -> str:
@@ -108,12 +102,10 @@ def _address_in(entry: str) -> str:
     found = _ENTRY.fullmatch(entry)
     if found is None:
         return ""
-    try:
-        return str(ipaddress.ip_address(found[1] or found[2] or entry))
-    except ValueError:
-        return ""
+    ip = address_of(found[1] or found[2] or entry)
+    return str(ip) if ip else ""
 
 
 def _is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+    ip = address_of(address)
+    return ip is not None and ip.is_loopback

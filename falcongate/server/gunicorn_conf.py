@@ -216,7 +216,8 @@ def _admin_port() -> AdminPort:
 
 @cache
 def _retired(server: Arbiter) -> RetiredWorkers:
-    return RetiredWorkers(server)
+    # Processes of a dyno may get several SIGTERMs that mean one (Heroku, "Dyno Shutdown Behavior").
+    return RetiredWorkers(server, may_be_told_again="DYNO" in copy_of_environment())
 
 
 @cache

@@ -17,9 +17,9 @@ _ROUTER_KEEPS_S: Final = 90
 _ROUTER_FIRST_BYTE_S: Final = 30
 _ROUTER_NEXT_BYTE_S: Final = 55
 _DYNO_ENDS_S: Final = 30
-# What comes with Kubernetes and systemd unless somebody says otherwise.
+# What comes with Kubernetes unless somebody says otherwise, and what conf/systemd says.
 _POD_ENDS_S: Final = 30
-_UNIT_ENDS_S: Final = 90
+_UNIT_ENDS_S: Final = 40
 # nginx, HAProxy's usual setting and AWS' load balancers keep idle connections for a minute.
 _BALANCERS_KEEP_S: Final = 60
 _NAMES_SHOWN: Final = 6

@@ -21,10 +21,14 @@ RETIRE: Final = signal.SIGUSR2
 
 
 class RetiredWorkers:
-    """The workers of one master that it no longer counts. Made once; it takes part in what it does."""
+    """The workers of one master that it no longer counts. Made once; it takes part in what it does.
 
-    def __init__(self, master: Arbiter) -> None:
+    A second SIGTERM ends all at once, unless the platform `may_be_told_again` without meaning it.
+    """
+
+    def __init__(self, master: Arbiter, *, may_be_told_again: bool) -> None:
         self._master = master
+        self._may_be_told_again = may_be_told_again
         self._workers: dict[int, Worker] = {}
         for name in ("reap_workers", "murder_workers"):
             setattr(master, name, partial(self._with_all, getattr(master, name)))
@@ -55,6 +59,7 @@ class RetiredWorkers:
     def _stop(self, stop: Callable[..., None], *arguments: object, **named: object) -> None:
         self._master.WORKERS.update(self._workers)
         self._workers.clear()
-        # gunicorn goes on waiting at a second SIGTERM; at SIGQUIT it does not.
-        signal.signal(signal.SIGTERM, lambda *_: self._master.signal(signal.SIGQUIT, None))
+        if not self._may_be_told_again:
+            # gunicorn goes on waiting at a second SIGTERM; at SIGQUIT it does not.
+            signal.signal(signal.SIGTERM, lambda *_: self._master.signal(signal.SIGQUIT, None))
         stop(*arguments, **named)

@@ -276,7 +276,8 @@ class FalcongateWorker(GeventWorker):
             "SERVER_NAME": host,
             "SERVER_PORT": str(port),
             "SCRIPT_NAME": "",
-            "REMOTE_ADDR": addr[0] if is_ip else "",
+            # A socket of both families names callers of IPv4 as ::ffff:10.0.0.7.
+            "REMOTE_ADDR": addr[0].removeprefix("::ffff:") if is_ip else "",
             "REMOTE_PORT": str(addr[1]) if is_ip else "",
         }
 

@@ -17,7 +17,7 @@ from tests.support.hosts import plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer, ended
-from tests.support.upstreams import Conversation
+from tests.support.upstreams import Conversation, ok
 from tests.support.wire import Ended, WireError
 from tests.support.world import Plan, Site, Visit, running
 
@@ -107,6 +107,33 @@ def held(world: Visit) -> Caller:
     caller.send(request_bytes("GET", service.path()))
     until(lambda: service.upstream.conversation().heads, "it is at the service")
     return caller
+
+
+def test_on_heroku_a_second_sigterm_means_the_first(tmp_path: Path) -> None:
+    """Its dynos get several; the request in flight is answered."""
+    server = {"graceful_timeout_s": GRACE_S, "drain_listen_s": 0}
+    plan = Plan("dyno", {"server": server}, 1, environ={"DYNO": "web.1"})
+    with running(plan, tmp_path) as site:
+        site.gateway.allow_deaths()
+        world = Visit(site)
+
+        def answer_late(conversation: Conversation) -> None:
+            conversation.read_request()
+            conversation.stall()
+            conversation.send(ok())
+
+        service = world.service(answer_late)
+        caller = world.caller()
+        caller.send(request_bytes("GET", service.path()))
+        conversation = service.upstream.conversation()
+        until(lambda: conversation.heads, "it is at the service")
+        for _ in range(3):
+            site.gateway.signal(signal.SIGTERM)
+            until(lambda: readiness(world) == 0, "it listens no more")
+        conversation.release()
+        assert caller.answer().status == 200
+        assert site.gateway.wait(within_s=GRACE_S) == 0
+        world.leave()
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

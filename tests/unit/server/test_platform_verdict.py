@@ -101,8 +101,8 @@ def test_idle_connections_elsewhere(kept_s: int, count: int) -> None:
     [
         ("Kubernetes", 29, []),
         ("Kubernetes", 30, ["terminationGracePeriodSeconds"]),
-        ("systemd", 89, []),
-        ("systemd", 90, ["TimeoutStopSec"]),
+        ("systemd", 39, []),
+        ("systemd", 40, ["TimeoutStopSec"]),
         ("none", 600, []),
     ],
 )
