@@ -17,7 +17,7 @@ from falcongate.server.worker import FalcongateWorker
         ("", ""),
     ],
 )
-def test_a_caller_has_one_name_whatever_socket_it_came_to(peer: Any, address: str) -> None:
+def test_a_caller_has_one_name_whatever_socket_it_came_to(peer: object, address: str) -> None:
     worker: Any = SimpleNamespace(cfg=SimpleNamespace(is_ssl=False, workers=1))
     environ = FalcongateWorker._base_environ(worker, ("::", 8000, 0, 0), peer)  # noqa: SLF001  # else a server
 
