@@ -57,7 +57,12 @@ def compiled() -> list[Extension]:
     """The hot modules as extensions, where FALCONGATE_COMPILE=1 asks for it; see scripts/compile."""
     if os.environ.get("FALCONGATE_COMPILE") != "1":
         return []
-    from mypyc.build import mypycify  # noqa: PLC0415  # nobody else needs it
+    try:
+        from mypyc.build import mypycify  # noqa: PLC0415  # nobody else needs it
+    except ModuleNotFoundError as missing:
+        raise SystemExit(
+            "FALCONGATE_COMPILE=1 needs mypyc: use scripts/compile, which brings it"
+        ) from missing
 
     return mypycify([f"falcongate/{name}.py" for name in HOT], group_name="falcongate", debug_level="0")
 

@@ -89,17 +89,18 @@ class ShortWay:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         """Answer one request, whose exchange is open."""
         exchange: Exchange = environ[EXCHANGE]
-        is_plain = exchange.refusal is None and exchange.method in _PLAIN_METHODS
-        if is_plain and self._doors.lead_to_services(exchange):
+        body = None
+        if exchange.refusal is None and exchange.method in _PLAIN_METHODS:
             try:
-                body = self._proxy.answer(exchange)
+                if self._doors.lead_to_services(exchange):
+                    body = self._proxy.answer(exchange)
             except Exception as failure:  # noqa: BLE001  # whatever it is: Falcon's error handlers know
                 exchange.refusal = failure
-            else:
-                # How it begins, the exchange knows.
-                start_response("200 OK", [])
-                return body
-        return self._app(environ, start_response)
+        if body is None:
+            return self._app(environ, start_response)
+        # How it begins, the exchange knows.
+        start_response("200 OK", [])
+        return body
 
 
 def _refuse(req: falcon.Request, resp: falcon.Response, **params: str) -> NoReturn:

@@ -109,7 +109,7 @@ class Attempt:
             tried.sent = self._upload.ended_at or tried.sent
             exchange.service_s = tried.answered - tried.sent
             target.is_reachable = True
-            connection.last_head = head
+            connection.last_head = head if head.data else None
             if head.status == 101:
                 tried.end()
                 service = target.pool.part_with(connection)

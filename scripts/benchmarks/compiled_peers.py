@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def _compiled(folder: Path, ports: Ports) -> Peer | None:
-    wheels = sorted(ROOT.glob("dist/falcongate-*.whl"))
+    this = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    wheels = sorted(ROOT.glob(f"dist/falcongate-*-{this}-*.whl"))
     if not wheels:
         return None
     unpacked = folder / "compiled"

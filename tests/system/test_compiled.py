@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,13 +19,15 @@ from tests.support.world import Plan, Visit, running
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the wheel was unpacked."""
-    wheels = list(ROOT.glob("dist/falcongate-*.whl"))
+    this = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    wheels = sorted(ROOT.glob(f"dist/falcongate-*-{this}-*.whl"))
     if not wheels:
-        pytest.skip("nothing is compiled; scripts/compile does it")
+        pytest.skip("nothing is compiled for this Python; scripts/compile does it")
     folder = tmp_path_factory.mktemp("compiled")
-    zipfile.ZipFile(wheels[0]).extractall(folder)
+    zipfile.ZipFile(wheels[-1]).extractall(folder)
     for module in folder.glob("falcongate/**/*.py"):
-        if module.read_bytes() != (ROOT / module.relative_to(folder)).read_bytes():
+        source = ROOT / module.relative_to(folder)
+        if not source.is_file() or module.read_bytes() != source.read_bytes():
             pytest.skip(f"{module.name} is another one than was compiled; scripts/compile does it anew")
     return folder
 

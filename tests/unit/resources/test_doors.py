@@ -8,7 +8,7 @@ import pytest
 
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.refusals import NoRoute
-from falcongate.resources.doors import Doors, For, ShortWay
+from falcongate.resources.doors import Doors, ShortWay
 from falcongate.resources.listeners import Listeners
 from tests.unit.making import make_exchange
 
@@ -49,7 +49,7 @@ def asked(
     """The answer to a request, and its exchange."""
     the_proxy: Any = proxy or _Proxy()
     doors = Doors(the_proxy, Listeners(f"127.0.0.1:{ADMIN_PORT}"))
-    doors.add_route("/health", _Door(), answers=For.ALL)
+    doors.add_route("/health", _Door())
     exchange = make_exchange()
     exchange.path, exchange.method, exchange.refusal = path, method, refusal
     environ = {EXCHANGE: exchange, "SERVER_PORT": str(port)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,17 +14,23 @@ from falcongate.upstream.attempt import Attempt
 from falcongate.upstream.targets import Targets
 from tests.unit.making import make_exchange, make_match, make_route
 
+if TYPE_CHECKING:
+    from falcongate.exchange import Exchange
+    from falcongate.upstream.answer import AnswerHead
 
-@pytest.mark.parametrize("uploads", [True, False])
-def test_a_request_is_sent_when_its_body_is(monkeypatch: pytest.MonkeyPatch, *, uploads: bool) -> None:
-    """The log, the breaker and the metrics all take the service's time from there."""
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+
+
+def trying(
+    monkeypatch: pytest.MonkeyPatch, exchange: Exchange, upload: object, head: AnswerHead
+) -> list[Any]:
+    """One attempt that nobody sees, and that this answers; the connection that it was made on."""
     anything: Any = SimpleNamespace()
-    upload: Any = SimpleNamespace(ended_at=None)
-    exchange = make_exchange()
-    trying = Attempt(
+    made = Attempt(
         exchange,
         make_match(make_route()),
-        upload,
+        upload,  # type: ignore[arg-type]
         request_line=b"",
         fields=b"",
         body_idle_timeout_s=1,
@@ -32,22 +38,41 @@ def test_a_request_is_sent_when_its_body_is(monkeypatch: pytest.MonkeyPatch, *, 
         accept=b"",
         tunnels=anything,
     )
+    used: list[Any] = []
+    monkeypatch.setattr(attempt, "open_connection", lambda *_: anything)
+    monkeypatch.setattr(Attempt, "_await_answer", lambda *_: head)
+    monkeypatch.setattr(Attempt, "_take_answer", lambda *arguments: used.append(arguments[-1]))
+    monkeypatch.setattr(attempt, "time_left", lambda *_: 1.0)
+    (target,) = Targets(ServiceSettings(url=("http://hr:8000",))).all
+    made.at(target, needs_fresh_connection=False)
+    return used
+
+
+@pytest.mark.parametrize("uploads", [True, False])
+def test_a_request_is_sent_when_its_body_is(monkeypatch: pytest.MonkeyPatch, *, uploads: bool) -> None:
+    """The log, the breaker and the metrics all take the service's time from there."""
+    upload = SimpleNamespace(ended_at=70.0 if uploads else None)
+    exchange = make_exchange()
 
     def send(*_: object) -> None:
         exchange.tried[0].sent = 50.0
 
-    def await_answer(*_: object) -> object:
-        upload.ended_at = 70.0 if uploads else None
-        return parse_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    monkeypatch.setattr(attempt, "open_connection", lambda *_: anything)
     monkeypatch.setattr(Attempt, "_send", send)
-    monkeypatch.setattr(Attempt, "_await_answer", await_answer)
-    monkeypatch.setattr(Attempt, "_take_answer", lambda *_: anything)
     monkeypatch.setattr(attempt, "monotonic", lambda: 75.0)
     exchange.started = 10.0
-    (target,) = Targets(ServiceSettings(url=("http://hr:8000",))).all
-    monkeypatch.setattr(attempt, "time_left", lambda *_: 1.0)
-    trying.at(target, needs_fresh_connection=False)
+    trying(monkeypatch, exchange, upload, parse_answer(OK + b"\r\n"))
     (tried,) = exchange.tried
     assert tried.answered - tried.sent == exchange.service_s == (5.0 if uploads else 25.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_kept"),
+    [(b"", True), (b"Set-Cookie: session=secret\r\n", False), (b"X: " + b"x" * 3_000 + b"\r\n", False)],
+)
+def test_a_connection_keeps_no_head_that_may_be_secret_or_is_long(
+    monkeypatch: pytest.MonkeyPatch, line: bytes, *, is_kept: bool
+) -> None:
+    monkeypatch.setattr(Attempt, "_send", lambda *_: None)
+    head = parse_answer(OK + line + b"\r\n")
+    (connection,) = trying(monkeypatch, make_exchange(), SimpleNamespace(ended_at=None), head)
+    assert connection.last_head is (head if is_kept else None)
