@@ -84,7 +84,7 @@ def gunicorn_settings(settings: GatewaySettings) -> dict[str, Any]:
         "limit_request_fields": server.max_headers,
         "limit_request_field_size": server.max_head_bytes,
         **gunicorn_tls(server.tls),
-        "ssl_context": partial(caller_tls, server),
+        "ssl_context": caller_tls(server),
     }
 
 

@@ -152,14 +152,17 @@ def gunicorn_tls(tls: CallerTlsSettings) -> dict[str, Any]:
     }
 
 
-def caller_tls(server: ServerSettings, conf: Config, _default: Callable[[], ssl.SSLContext]) -> CallerTls:
-    """What gunicorn's hook `ssl_context` is to answer, once `server` is bound."""
+def caller_tls(server: ServerSettings) -> Callable[[Config, Callable[[], ssl.SSLContext]], CallerTls]:
+    """gunicorn's hook `ssl_context` for these settings. It shows hooks by their names, so it must have one."""
 
-    def make() -> ssl.SSLContext:
-        return _context(conf, _VERSIONS[server.tls.minimum_version])
+    def ssl_context(conf: Config, _default: Callable[[], ssl.SSLContext]) -> CallerTls:
+        def make() -> ssl.SSLContext:
+            return _context(conf, _VERSIONS[server.tls.minimum_version])
 
-    files = (conf.certfile, conf.keyfile, conf.ca_certs)
-    return CallerTls(make, files, handshake_s=server.head_timeout_s)
+        files = (conf.certfile, conf.keyfile, conf.ca_certs)
+        return CallerTls(make, files, handshake_s=server.head_timeout_s)
+
+    return ssl_context
 
 
 def _context(conf: Config, minimum_version: ssl.TLSVersion) -> ssl.SSLContext:

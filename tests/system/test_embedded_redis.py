@@ -206,6 +206,7 @@ def test_a_program_that_does_not_start_ends_the_gateway_with_its_reason(place: P
 @pytest.mark.parametrize("option", ["--check-config", "--print-config"])
 def test_looking_at_the_configuration_starts_nothing(place: Path, option: str) -> None:
     done = gunicorn(place, option)
+    assert "AttributeError" not in done.stderr
     assert not directories(place)
     assert "own Redis" not in done.stderr
 
