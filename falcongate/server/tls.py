@@ -153,7 +153,7 @@ def gunicorn_tls(tls: CallerTlsSettings) -> dict[str, Any]:
 
 
 def caller_tls(server: ServerSettings) -> Callable[[Config, Callable[[], ssl.SSLContext]], CallerTls]:
-    """gunicorn's hook `ssl_context` for these settings. It shows hooks by their names, so it must have one."""
+    """The hook `ssl_context` for these settings; gunicorn shows hooks by their names, so it must have one."""
 
     def ssl_context(conf: Config, _default: Callable[[], ssl.SSLContext]) -> CallerTls:
         def make() -> ssl.SSLContext:
