@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from falcongate.commands.terminal import shown
 from falcongate.server import notice
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def _reload(arguments: Namespace) -> int:
 def _say_whom(running: list[Notice], pid: int | None) -> int:
     if running:
         lines = [
-            f"  --pid {each.pid}  {each.listens}  configuration {each.configuration}" for each in running
+            f"  --pid {each.pid}  {shown(each.listens)}  configuration {shown(each.configuration)}"
+            for each in running
         ]
         _tell("several gateways run here; say which:", *lines)
     elif pid is not None:
@@ -62,22 +64,26 @@ def _follow(before: Notice) -> int:
         if now is None:
             _tell(f"the gateway {before.pid} has ended")
             return 1
+        if end := now.end_of(before.reloads + 1):
+            return _tell_end(now, *end)
         if now != last:
             last, heard_at = now, time.monotonic()
-            if now.reloads > before.reloads and now.state != "replacing":
-                return _tell_end(now)
-            _tell(f"{now.new} of {now.wanted} workers run configuration {now.configuration}")
+            _tell(f"{now.new} of {now.wanted} workers run configuration {shown(now.configuration)}")
         time.sleep(_LOOK_EVERY_S)
     _tell(f"nothing was heard of gateway {before.pid} for {_MAX_SILENCE_S:g} s; its log may tell why")
     return 1
 
 
-def _tell_end(now: Notice) -> int:
-    if now.state == "done":
-        print(f"Reloaded: {now.new} workers run configuration {now.configuration}.")
+def _tell_end(now: Notice, end: str, report: str) -> int:
+    if end == "done":
+        print(f"Reloaded: {now.new} workers run configuration {shown(now.configuration)}.")
         return 0
-    _tell(f"not reloaded; configuration {now.configuration} goes on", now.report.rstrip())
-    return 2 if now.state == "refused" else 1
+    if end == "superseded":
+        _tell("another reload was asked for before this one had come to its end")
+        return 1
+    lines = [shown(line) for line in report.splitlines()]
+    _tell(f"not reloaded; configuration {shown(now.configuration)} goes on", *lines)
+    return 2 if end == "refused" else 1
 
 
 def _tell(*lines: str) -> None:

@@ -48,7 +48,7 @@ class Document:
         self._text = ""
         self._expansion = Expansion(environ)
         self._is_in_worker = bool(environ.get(MASTER))
-        self._content: dict[str, Any] = self._expansion.expand(self._read()) if path else {}
+        self._content: dict[str, Any] = self._expanded() if path else {}
         # Which variable a location came from as a whole.
         self._variables: dict[Location, str] = {}
         self._take_urls(environ.get(MICROSERVICE_URLS, ""))
@@ -72,6 +72,14 @@ class Document:
                 _hide(settings, location)
         self._note(mistakes)
         return settings
+
+    def _expanded(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = self._expansion.expand(self._read())
+        except RecursionError:
+            self.problems.append(ConfigProblem(self._path, "", "", "not valid TOML: nested too deeply"))
+            return {}
+        return content
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -11,7 +11,7 @@ import os
 import stat
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -20,26 +20,36 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "falcongate-run-"
 _MAX_BYTES: Final = 1_000_000
+_MAX_ENDS: Final = 8
 
-State = Literal["none", "replacing", "done", "refused", "failed"]
+End = Literal["done", "refused", "failed", "superseded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a master says: where it listens, the version of its configuration, how its last reload went.
+    """What a master says: where it listens, the version of its configuration, how its last reloads went.
 
-    `reloads` counts those that have begun; of `wanted` workers `new` run what that one brings. `report`
-    tells people why it was refused or has failed.
+    `reloads` counts those that were asked for; of `wanted` workers `new` run what the last brings that was
+    taken up. `ends` has by their number how the last few ended, and why, for people.
     """
 
     pid: int
     listens: str
     configuration: str
     reloads: int = 0
-    state: State = "none"
     new: int = 0
     wanted: int = 0
-    report: str = ""
+    ends: dict[str, tuple[End, str]] = field(default_factory=dict)
+
+    def ended(self, number: int, end: End, report: str = "") -> Notice:
+        """The same, and that this reload has ended so."""
+        ends = [*self.ends.items(), (str(number), (end, report))]
+        return replace(self, ends=dict(ends[-_MAX_ENDS:]))
+
+    def end_of(self, number: int) -> tuple[str, str] | None:
+        """How this reload ended, and why; None while it goes on."""
+        said = self.ends.get(str(number))
+        return (str(said[0]), str(said[1])) if said else None
 
 
 def write(notice: Notice) -> None:
@@ -81,13 +91,22 @@ def _read(path: Path) -> Notice | None:
         owner = path.parent.lstat().st_uid
         if os.geteuid() not in (owner, 0) or not _is_owned(path.parent, owner):
             return None
-        said = json.loads(path.read_bytes()[:_MAX_BYTES])
+        said = json.loads(_contents(path))
         began = said.pop("began")
         notice = Notice(**said)
         is_it = _began(notice.pid) == began and Path(f"/proc/{notice.pid}").stat().st_uid == owner
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return notice if is_it else None
+
+
+def _contents(path: Path) -> bytes:
+    # SECURITY: root reads what others have put there; a link or a pipe would lead or hold it.
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(file, _MAX_BYTES) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    finally:
+        os.close(file)
 
 
 def _is_owned(directory: Path, owner: int) -> bool:

@@ -7,8 +7,12 @@ until their last connection has ended, and the master looks after them all the w
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from gunicorn.sock import UnixSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
+OF_THE_MASTER: Final = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+"""What only the master is meant by, whoever gets it."""
 RETIRE: Final = signal.SIGUSR2
 """Tells a worker of ours to retire. Others do not know it, and are told to stop."""
 
@@ -30,6 +36,7 @@ class RetiredWorkers:
         self._master = master
         self._may_be_told_again = may_be_told_again
         self._workers: dict[int, Worker] = {}
+        self.is_stopping = False
         for name in ("reap_workers", "murder_workers"):
             setattr(master, name, partial(self._with_all, getattr(master, name)))
         master.stop = partial(self._stop, master.stop)  # type: ignore[method-assign]
@@ -39,6 +46,10 @@ class RetiredWorkers:
         worker = self._workers[pid] = self._master.WORKERS.pop(pid)
         can_retire = getattr(worker, "can_retire", False)
         self._master.kill_worker(pid, RETIRE if can_retire else signal.SIGTERM)
+
+    def all(self) -> dict[int, Worker]:
+        """Those that have not ended, by process id."""
+        return dict(self._workers)
 
     def forget_in_child(self) -> None:
         """A new worker has nothing to do with them."""
@@ -57,9 +68,30 @@ class RetiredWorkers:
                 del workers[pid]
 
     def _stop(self, stop: Callable[..., None], *arguments: object, **named: object) -> None:
+        self.is_stopping = True
         self._master.WORKERS.update(self._workers)
         self._workers.clear()
+        files = self._part_with_files()
         if not self._may_be_told_again:
             # gunicorn goes on waiting at a second SIGTERM; at SIGQUIT it does not.
             signal.signal(signal.SIGTERM, lambda *_: self._master.signal(signal.SIGQUIT, None))
         stop(*arguments, **named)
+        for path, inode in files:
+            # A gateway that has started meanwhile has made it anew.
+            with suppress(OSError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
+
+    def _part_with_files(self) -> list[tuple[Path, int]]:
+        """Close the sockets that are files, which gunicorn would remove while workers still listen there."""
+        master = self._master
+        is_alone = master.reexec_pid == master.master_pid == 0 and not master.systemd
+        files = []
+        for listener in [each for each in master.LISTENERS if isinstance(each, UnixSocket)]:
+            path = Path(listener.sock.getsockname())
+            with suppress(OSError):
+                if is_alone:
+                    files.append((path, path.stat().st_ino))
+            master.LISTENERS.remove(listener)
+            listener.sock.close()
+        return files

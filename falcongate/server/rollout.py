@@ -32,6 +32,11 @@ _log: Final = logging.getLogger("gunicorn.error")
 
 _LOOK_EVERY_S: Final = 0.1
 _BOOT_S: Final = 60.0
+_PAUSE_S: Final = 3.0
+
+
+class CannotReload(Exception):
+    """What runs goes on; the text says why."""
 
 
 class Run(NamedTuple):
@@ -44,12 +49,14 @@ class Run(NamedTuple):
 class Progress(NamedTuple):
     """How far a rollout is: so many workers of so many run these settings.
 
-    `failure` says why they are those that ran before, and is empty if they are not.
+    `has_begun` says that it is another rollout than was told of before, `failure` why these settings are
+    those that ran before, and is empty if they are not.
     """
 
     settings: GatewaySettings
     new: int
     wanted: int
+    has_begun: bool
     is_over: bool
     failure: str
 
@@ -79,6 +86,7 @@ class Rollout:
         self._born_at: dict[int, float] = {}
         self._failure = ""
         self._is_under_way = False
+        self._paused_until = 0.0
         self._reload = master.handle_hup
         for name, wrapper in (
             ("spawn_worker", self._spawn),
@@ -89,17 +97,26 @@ class Rollout:
             setattr(master, name, partial(wrapper, getattr(master, name)))
 
     def begin(self, settings: GatewaySettings) -> None:
-        """Bring all workers to these settings, which are valid and which gunicorn will find, too."""
-        self._is_under_way = False
-        with self._without_workers():
-            # It reads its own settings anew, starts none, and finds none to kill.
-            self._reload()
+        """Bring all workers to these settings, which are valid and which gunicorn will find, too.
+
+        Raises CannotReload, and goes on as before, where gunicorn cannot: its own settings may be wrong.
+        """
+        cfg = self._master.app.cfg
+        try:
+            with self._without_workers():
+                # It reads its own settings anew, starts none, and finds none to kill.
+                self._reload()
+        except (Exception, SystemExit) as error:
+            self._master.app.cfg = cfg
+            self._master.setup(self._master.app)
+            self._provide(self._goal.settings)
+            raise CannotReload(f"gunicorn cannot: {error}") from error
         self._set_out(Run(settings, self._master.cfg))
 
     def _set_out(self, goal: Run, failure: str = "") -> None:
         self._goal, self._failure = goal, failure
         self._is_under_way = True
-        self._say(is_over=False)
+        self._say(has_begun=not failure)
 
     @contextmanager
     def _without_workers(self) -> Iterator[None]:
@@ -120,10 +137,16 @@ class Rollout:
         return pid
 
     def _manage(self, manage: Callable[[], None]) -> None:
+        if monotonic() < self._paused_until:
+            return
         if self._is_under_way:
             self._step()
-        else:
-            manage()
+            return
+        workers = self._master.WORKERS
+        for pid in sorted(workers, key=lambda pid: workers[pid].age)[: -self._master.num_workers]:
+            # gunicorn would tell it to stop, and it would say that the whole gateway does.
+            self._retired.retire(pid)
+        manage()
 
     def _wait_for_signals(self, wait: Callable[..., list[int]], timeout: float = 1.0) -> list[int]:
         return wait(timeout=_LOOK_EVERY_S if self._is_under_way else timeout)
@@ -143,7 +166,7 @@ class Rollout:
         for pid in old[: max(len(workers) - wanted, 0)]:
             self._retired.retire(pid)
         if len(new) < wanted:
-            self._say(is_over=False)
+            self._say()
             self._master.spawn_worker()
         else:
             self._is_under_way = False
@@ -160,17 +183,29 @@ class Rollout:
 
     def _reap(self, reap: Callable[[], None]) -> None:
         while True:
-            workers = dict(self._master.WORKERS)
+            workers, retired = dict(self._master.WORKERS), self._retired.all()
             try:
                 return reap()
             except HaltServer:
-                if self._goal is self._proven:
-                    raise
-                for gone in workers.keys() - self._master.WORKERS.keys():
+                gone = (workers | retired).keys() - (self._master.WORKERS | self._retired.all()).keys()
+                for pid in gone:
                     # gunicorn has not come to it.
-                    workers[gone].tmp.close()
-                    self._master.cfg.child_exit(self._master, workers[gone])
-                self._go_back("a worker could not start")
+                    worker = workers.get(pid) or retired[pid]
+                    worker.tmp.close()
+                    self._master.cfg.child_exit(self._master, worker)
+                if not self._retired.is_stopping and (failed := gone & workers.keys()):
+                    self._note_failure(failed)
+
+    def _note_failure(self, failed: set[int]) -> None:
+        """Workers could not start: go back, try again while others serve, or raise HaltServer."""
+        is_of_goal = any(self._runs.get(pid) is self._goal for pid in failed)
+        if is_of_goal and self._goal is not self._proven:
+            self._go_back("a worker could not start")
+        elif any(map(_serves, (self._master.WORKERS | self._retired.all()).values())):
+            _log.error("A worker could not start; others serve, and it is tried again in %g s", _PAUSE_S)
+            self._paused_until = monotonic() + _PAUSE_S
+        else:
+            raise HaltServer("No worker can start.", self._master.WORKER_BOOT_ERROR)
 
     def _go_back(self, failure: str) -> None:
         """Let workers run what ran before; those that already run what should have are replaced again."""
@@ -184,9 +219,10 @@ class Rollout:
             _log.error("%s", "; ".join(map(str, error.problems)))  # no defect of ours
         self._set_out(goal, failure)
 
-    def _say(self, *, is_over: bool) -> None:
+    def _say(self, *, has_begun: bool = False, is_over: bool = False) -> None:
         new = sum(1 for pid in self._master.WORKERS if self._runs.get(pid) is self._goal)
-        self._tell(Progress(self._goal.settings, new, self._master.num_workers, is_over, self._failure))
+        how_far = (new, self._master.num_workers, has_begun, is_over, self._failure)
+        self._tell(Progress(self._goal.settings, *how_far))
 
 
 def _serves(worker: Worker) -> bool:

@@ -7,6 +7,7 @@ gunicorn keeps the processes, signals and sockets; what is said on a connection 
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import signal
 import sys
@@ -26,7 +27,7 @@ from falcongate.config.settings import ServerSettings
 from falcongate.server.connection import Connection
 from falcongate.server.ending import Ending
 from falcongate.server.machine import room_for_callers
-from falcongate.server.retirement import RETIRE
+from falcongate.server.retirement import OF_THE_MASTER, RETIRE
 from falcongate.server.tls import CallerTls
 from falcongate.wire.tls_channel import channel_for, client_certificate
 
@@ -64,9 +65,12 @@ class FalcongateWorker(GeventWorker):
         self._tls: CallerTls | None = None
 
     def init_signals(self) -> None:
-        """Know the signal to retire as well."""
+        """Know the signal to retire as well, and nothing of those that are the master's."""
         super().init_signals()
         signal.signal(RETIRE, self.handle_retire)
+        for number in OF_THE_MASTER:
+            # A closing terminal sends it to all, and unheard it would be the end.
+            signal.signal(number, signal.SIG_IGN)
 
     def handle_retire(self, sig: int, frame: FrameType | None) -> None:
         """Take no more callers, and go on until those that are here have left: a reload has replaced us."""
@@ -161,7 +165,9 @@ class FalcongateWorker(GeventWorker):
         """TLS as soon as its files can be used, which they could when the master looked; None at the end."""
         is_told = False
         while self.alive:
-            self.notify()
+            # Whoever reports itself is taken for one that serves, so it is not done here.
+            if self.ppid != os.getppid():
+                sys.exit(0)
             try:
                 return self._caller_tls()
             except (OSError, ValueError) as error:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 NAME: Final = "falcongate_config_reloads_total"
 HELP: Final = (
-    "Reloads of this host: done, refused (mistakes in the configuration), or failed (no worker could run it)."
+    "Reloads of this host: done, refused (mistakes in the configuration), failed (a worker could not start),"
+    " or superseded by a later one."
 )
-RESULTS: Final = ("done", "refused", "failed")
+RESULTS: Final = ("done", "refused", "failed", "superseded")
 
 
 def count_reload(directory: Path, result: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from tests.support.callers import Caller, request_bytes
 from tests.support.hosts import plan_on
 from tests.support.moody import Moody
 from tests.support.processes import until
+from tests.support.programs import program
 from tests.support.redis_servers import SERVER, RedisServer, ended
 from tests.support.upstreams import Conversation, ok
 from tests.support.wire import Ended, WireError
@@ -68,6 +71,30 @@ def test_it_says_so_and_goes_on_listening_for_a_moment(world: Visit) -> None:
     until(lambda: readiness(world) == 0, "it listens no more")
     assert world.gateway.wait(within_s=GRACE_S) == 0
     assert time.monotonic() - began < GRACE_S
+
+
+def test_on_a_unix_socket_it_listens_for_the_same_moment(tmp_path: Path) -> None:
+    """Gunicorn would remove the socket's file before its workers are told."""
+    path = tmp_path / "gateway.sock"
+    (tmp_path / "gateway.toml").write_text(f"[server]\ndrain_listen_s = {LISTEN_S}\n", "utf-8")
+    command = [sys.executable, "-m", "falcongate", "serve", "--bind", f"unix:{path}", "--workers", "1"]
+    with program(tmp_path, command, FALCONGATE_CONFIG=str(tmp_path / "gateway.toml")) as running_:
+        until(lambda: said_at(path).startswith(b"HTTP/1.1 200 "), "it is ready")
+        running_.process.send_signal(signal.SIGTERM)
+        until(lambda: said_at(path).startswith(b"HTTP/1.1 503 "), "it says that it stops")
+        until(lambda: not said_at(path), "it listens no more")
+        assert running_.process.wait(GRACE_S) == 0
+    assert not path.exists()
+
+
+def said_at(path: Path) -> bytes:
+    """What `/health/ready/` says on a Unix socket; nothing where nobody listens."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(5)
+        caller.connect(str(path))
+        caller.sendall(b"GET /health/ready/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return caller.recv(65_536)
+    return b""
 
 
 def test_who_looks_where_to_ask_loses_nothing(world: Visit) -> None:

@@ -83,9 +83,9 @@ def test_workers_are_replaced_one_by_one(world: Visit) -> None:
     world.gateway.signal(signal.SIGHUP)
     while not is_done(world.gateway):
         assert len(world.gateway.children()) >= 2
+    until(lambda: not old & set(world.gateway.children()), "the old ones have left")
     steps = re.findall(r"Booting|retires", world.gateway.stderr()[begun:])
     assert steps == ["Booting", "retires", "Booting", "retires"]
-    until(lambda: not old & set(world.gateway.children()), "the old ones have left")
 
 
 def is_done(gateway: GatewayProcess) -> bool:

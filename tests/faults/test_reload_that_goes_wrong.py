@@ -28,6 +28,7 @@ def post_worker_init(worker):
         left.write_text(str(may - 1))
         if may <= 0:
             raise RuntimeError("this worker must not start")
+    left.with_name(f"born-{{worker.pid}}").touch()
 """
 
 
@@ -51,6 +52,7 @@ def running(directory: Path, *, workers: int) -> Iterator[GatewayProcess]:
         arguments=("-c", str(conf)),
         environ={"TMPDIR": str(directory)},
     )
+    until(lambda: len(list(directory.glob("born-*"))) == workers, "all have started")
     try:
         yield gateway
     finally:
@@ -103,7 +105,7 @@ def test_a_good_one_is_taken_up_and_told(gateway: GatewayProcess) -> None:
     assert done.stdout == f"Reloaded: 2 workers run configuration {after}.\n"
     assert "1 of 2 workers" in done.stderr
     assert get(gateway, "/api/after/x").status == 502
-    assert reloads(gateway) == {"done": 1, "refused": 0, "failed": 0}
+    assert reloads(gateway) == {"done": 1, "refused": 0, "failed": 0, "superseded": 0}
 
 
 def test_a_bad_one_is_refused_with_its_report_and_counted(gateway: GatewayProcess) -> None:
@@ -115,7 +117,7 @@ def test_a_bad_one_is_refused_with_its_report_and_counted(gateway: GatewayProces
     assert "services.after.url: is missing" in gateway.stderr()
     assert (configuration(gateway), gateway.children()) == before
     assert get(gateway, "/api/before/x").status == 502
-    assert reloads(gateway) == {"done": 0, "refused": 1, "failed": 0}
+    assert reloads(gateway) == {"done": 0, "refused": 1, "failed": 0, "superseded": 0}
 
 
 @pytest.mark.parametrize("edit", ["[services.after]\n", SERVICE.format(name="after")])
@@ -148,8 +150,9 @@ def test_when_a_new_worker_cannot_start_all_run_again_what_ran(gateway: GatewayP
     until(lambda: len(gateway.children()) == 2, "the others have left")
     for _ in range(10):
         assert configuration(gateway) == before
-        assert get(gateway, "/api/before/x").status == 502
-    assert reloads(gateway) == {"done": 0, "refused": 0, "failed": 1}
+        # Its breaker may open by then, but there it is.
+        assert get(gateway, "/api/before/x").status != 404
+    assert reloads(gateway) == {"done": 0, "refused": 0, "failed": 1, "superseded": 0}
     done = reload(gateway)
     assert done.returncode == 0, done.stderr
     assert get(gateway, "/api/after/x").status == 502
@@ -165,6 +168,41 @@ def test_who_is_told_to_reload_while_it_reloads_ends_with_the_last(gateway: Gate
     for _ in range(10):
         assert get(gateway, "/api/after3/x").status != 404
         assert get(gateway, "/api/after2/x").status == 404
+
+
+def test_a_worker_that_cannot_be_replaced_takes_no_other_with_it(gateway: GatewayProcess) -> None:
+    """One of two is killed, and who comes in its place cannot start for a while."""
+    (gateway.directory / "left").write_text("0", "utf-8")
+    gateway.allow("was sent SIGKILL|must not start|Exception in worker process|exited with code 3|Traceback")
+    gateway.allow("could not start; others serve")
+    gateway.signal(signal.SIGKILL, gateway.children()[0])
+    until(lambda: "others serve" in gateway.stderr(), "its successor has failed")
+    assert get(gateway, "/api/before/x").status == 502
+    (gateway.directory / "left").unlink()
+    until(lambda: len(gateway.children()) == 2, "another has started")
+    assert get(gateway, "/api/before/x").status == 502
+
+
+def test_a_mistake_in_gunicorn_s_own_settings_ends_nothing(gateway: GatewayProcess) -> None:
+    conf = gateway.directory / "conf.py"
+    gateway.allow("NameError|Traceback")
+    conf.write_text(conf.read_text("utf-8") + "\nno_such_thing\n", "utf-8")
+    done = reload(gateway)
+    assert done.returncode == 2, done.stderr
+    assert "gunicorn cannot" in done.stderr
+    assert get(gateway, "/api/before/x").status == 502
+    conf.write_text(conf.read_text("utf-8").replace("no_such_thing", ""), "utf-8")
+    assert reload(gateway).returncode == 0
+
+
+def test_signals_that_are_the_master_s_do_nothing_to_a_worker(gateway: GatewayProcess) -> None:
+    """A terminal that is closed sends the first to all processes."""
+    before = gateway.children()
+    for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        for pid in before:
+            gateway.signal(number, pid)
+    assert get(gateway, "/api/before/x").status == 502
+    assert gateway.children() == before
 
 
 def test_the_command_says_which_gateways_there_are(gateway: GatewayProcess, tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ def test_what_is_said_is_read_until_something_else_is_said(directory: Path) -> N
     assert list(notice.read_all()) == []
     notice.write(HERE)
     assert notice.read(os.getpid()) == HERE
-    notice.write(replace(HERE, reloads=1, state="refused", report="a\nb"))
-    assert [each.report for each in notice.read_all()] == ["a\nb"]
+    notice.write(replace(HERE, reloads=2).ended(2, "refused", "a\nb").ended(1, "done"))
+    (said,) = notice.read_all()
+    assert [said.end_of(number) for number in (1, 2, 3)] == [("done", ""), ("refused", "a\nb"), None]
     notice.withdraw(os.getpid())
     assert notice.read(os.getpid()) is None
     notice.withdraw(os.getpid())
@@ -78,3 +79,28 @@ def test_a_link_to_a_directory_is_none(directory: Path, tmp_path: Path) -> None:
     directory.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermissionError):
         notice.write(HERE)
+
+
+def test_only_the_last_ends_are_said() -> None:
+    said = HERE
+    for number in range(1, 30):
+        said = said.ended(number, "done")
+    assert len(said.ends) == 8
+    assert said.end_of(29) == ("done", "")
+    assert said.end_of(1) is None
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "elsewhere.json"])
+def test_what_is_no_file_of_its_own_is_not_read(directory: Path, tmp_path: Path, target: str) -> None:
+    notice.write(HERE)
+    own = directory / f"{os.getpid()}.json"
+    (tmp_path / "elsewhere.json").write_text(own.read_text("utf-8"), "utf-8")
+    own.unlink()
+    own.symlink_to(tmp_path / target)
+    assert list(notice.read_all()) == []
+
+
+def test_a_pipe_holds_nobody_up(directory: Path) -> None:
+    notice.write(HERE)
+    os.mkfifo(directory / "7.json")
+    assert list(notice.read_all()) == [HERE]
