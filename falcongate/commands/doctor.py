@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 32
 _LOOK_S: Final = 0.05
+_MAX_SHOWN: Final = 1_000
 _SAY_AFTER_S: Final = 1.0
 _REDIS_S: Final = 20.0
 _MACHINE_S: Final = 5.0
@@ -220,8 +221,9 @@ def _print_section(name: str, findings: Sequence[Finding]) -> None:
         return
     print(name)
     for finding in findings:
-        # What servers say is somebody else's text, and may end like a sentence.
-        print(f"  {finding.level:<8} {shown(finding.found).rstrip('.')}.")
+        # What servers say is somebody else's text: as long as they like, and it may end like a sentence.
+        found = shown(finding.found[:_MAX_SHOWN]).rstrip(".")
+        print(f"  {finding.level:<8} {found}{'...' if len(finding.found) > _MAX_SHOWN else '.'}")
         if finding.remedy:
             print(f"  {'':<8} To do: {shown(finding.remedy)}.")
     print(flush=True)

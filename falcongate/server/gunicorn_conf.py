@@ -34,6 +34,7 @@ from falcongate.server.machine import workers_unasked
 from falcongate.server.own_redis import OwnRedis
 from falcongate.server.reload import Reload
 from falcongate.server.retirement import RETIRE, RetiredWorkers
+from falcongate.server.rollout import Rollout
 from falcongate.server.tls import caller_tls, gunicorn_tls
 from falcongate.telemetry.metric_files import DIRECTORY_VARIABLE, absorb, clear
 
@@ -109,11 +110,12 @@ def when_ready(server: Arbiter) -> None:
     except ConfigError as error:
         server.halt(render_report(error), exit_status=2)
     server.spawn_worker = partial(_spawn_deaf, server.spawn_worker)  # type: ignore[method-assign]
+    provide = partial(_provide, server)
+    rollout = Rollout(server, _retired(server), _settings, provide=provide)
     Reload(
         server,
-        _retired(server),
-        _settings,
-        provide=partial(_provide, server),
+        rollout,
+        provide=provide,
         configure=lambda settings: globals().update(gunicorn_settings(settings)),
         directory=directory,
     )

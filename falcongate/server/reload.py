@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
     from falcongate.config.settings import GatewaySettings
-    from falcongate.server.retirement import RetiredWorkers
 
 _log: Final = logging.getLogger("gunicorn.error")
 
 
 class Reload:
-    """The reloads of one master. Made once, with the settings that it starts with.
+    """The reloads of one master, which `rollout` brings to its workers. Made once.
 
     `provide` prepares the master for settings, and `configure` tells gunicorn of them; both raise ConfigError
     where that is impossible. Reloads are counted in `directory`, where the metrics are.
@@ -41,23 +40,23 @@ class Reload:
     def __init__(
         self,
         master: Arbiter,
-        retired: RetiredWorkers,
-        settings: GatewaySettings,
+        rollout: Rollout,
         *,
         provide: Callable[[GatewaySettings], None],
         configure: Callable[[GatewaySettings], None],
         directory: Path,
     ) -> None:
-        self._master = master
         self._provide = provide
         self._configure = configure
         self._directory = directory
         self._under_way: int | None = None
-        self._rollout = Rollout(master, retired, settings, provide=provide, tell=self._note)
+        self._rollout = rollout
+        rollout.tell = self._note
         master.handle_hup = self._begin  # type: ignore[method-assign]
         listens = ", ".join(map(str, master.LISTENERS))
         workers = master.num_workers
-        self._notice = Notice(master.pid, listens, version_of(settings), 0, new=workers, wanted=workers)
+        version = version_of(rollout.settings)
+        self._notice = Notice(master.pid, listens, version, new=workers, wanted=workers)
         try:
             notice.write(self._notice)
         except OSError as error:

@@ -65,7 +65,7 @@ class Rollout:
     """The workers of one master. Made once; it takes part in what the master does.
 
     `provide` is called with the settings that are to run from now on, before workers are started with them;
-    `tell` whenever a rollout has come further.
+    `tell`, which others set, whenever a rollout has come further.
     """
 
     def __init__(
@@ -75,12 +75,11 @@ class Rollout:
         settings: GatewaySettings,
         *,
         provide: Callable[[GatewaySettings], None],
-        tell: Callable[[Progress], None],
     ) -> None:
         self._master = master
         self._retired = retired
         self._provide = provide
-        self._tell = tell
+        self.tell: Callable[[Progress], None] = lambda _: None
         self._goal = self._proven = Run(settings, master.cfg)
         self._runs: dict[int, Run] = {}
         self._born_at: dict[int, float] = {}
@@ -95,6 +94,11 @@ class Rollout:
             ("wait_for_signals", self._wait_for_signals),
         ):
             setattr(master, name, partial(wrapper, getattr(master, name)))
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """What workers are started with from now on."""
+        return self._goal.settings
 
     def begin(self, settings: GatewaySettings) -> None:
         """Bring all workers to these settings, which are valid and which gunicorn will find, too.
@@ -222,7 +226,7 @@ class Rollout:
     def _say(self, *, has_begun: bool = False, is_over: bool = False) -> None:
         new = sum(1 for pid in self._master.WORKERS if self._runs.get(pid) is self._goal)
         how_far = (new, self._master.num_workers, has_begun, is_over, self._failure)
-        self._tell(Progress(self._goal.settings, *how_far))
+        self.tell(Progress(self._goal.settings, *how_far))
 
 
 def _serves(worker: Worker) -> bool:

@@ -79,3 +79,11 @@ def test_sections_come_in_order_however_checks_end(
     assert out.index("Configuration") < out.index("late") < out.index("Services") < out.index("early")
     assert "  warning  late.\n           To do: wait for it.\n" in out
     assert out.endswith("0 problems, 1 warning.\n")
+
+
+def test_what_a_server_says_at_length_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor._print_section("Redis", [ok("x" * 5_000_000), ok("short.")])  # noqa: SLF001  # no server need say it
+    long, short = capsys.readouterr().out.splitlines()[1:3]
+    assert len(long) < 1_100
+    assert long.endswith("x...")
+    assert short.endswith(" short.")
