@@ -25,7 +25,7 @@ PATH = "/api/moody/x"
 def plan_for(server: RedisServer, moody: Moody, breaker: dict[str, object], **settings: object) -> Plan:
     """Two workers before the moody service, whose breaker is like this."""
     services = {"moody": {"url": moody.url, "retries": 0, "breaker": {"ramp_s": 0, **breaker}}}
-    return plan_on(server.url, services=services, **settings)
+    return plan_on(server.url, budget_ms=50, services=services, **settings)
 
 
 def fail(sites: list[Site], moody: Moody, status: int = 502) -> None:

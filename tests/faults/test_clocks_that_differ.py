@@ -44,7 +44,7 @@ def sites(
         "services": {"moody": {"url": moody.url, "retries": 0, "breaker": breaker}},
     }
     ahead = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+10"}
-    plans = [plan_on(server.url, budget_ms=2_000, environ=environ, **settings) for environ in ({}, ahead)]
+    plans = [plan_on(server.url, environ=environ, **settings) for environ in ({}, ahead)]
     with hosts(tmp_path_factory.mktemp("hosts"), *plans) as sites:
         yield sites
 

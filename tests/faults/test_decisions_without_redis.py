@@ -25,7 +25,7 @@ server = redis_server("function")
 
 @pytest.fixture
 def site(server: RedisServer, tmp_path: Path) -> Iterator[Site]:
-    plan: Plan = plan_on(server.url)
+    plan: Plan = plan_on(server.url, budget_ms=50)
     with running(plan, tmp_path) as site:
         until(lambda: redis_of(site) == "connected", "it has found its Redis")
         yield site

@@ -224,7 +224,6 @@ def test_places_of_requests_that_are_cut_off_are_given_back(tmp_path: Path) -> N
         services = {"moody": {"url": moody.url, "retries": 0}}
         plan = plan_on(
             server.url,
-            budget_ms=2_000,
             services=services,
             concurrency={"it": {"limit": 5}},
             server={"graceful_timeout_s": 2, "drain_listen_s": 0},

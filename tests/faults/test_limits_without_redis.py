@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="there is no redis-server
 LIMIT = 200
 PATIENCE_S = 3.0
 """Far above the budget of 50 ms, as the machine may be busy; far below what a stalled server would take."""
-BUDGET_S = 0.05
+BUDGET_MS = 50
 SLACK_S = 0.15
 """What a busy machine may add to nine of ten requests when it is asked again."""
 
@@ -72,7 +72,7 @@ def storm(sites: list[Site], count: int, *, tenant: str = "a") -> Counted:
 
 def assert_not_slower(counted: Counted, before: Counted) -> None:
     """An outage adds to a request what it may wait for Redis at most, and nothing else."""
-    assert counted.most_s < before.most_s + BUDGET_S + SLACK_S
+    assert counted.most_s < before.most_s + BUDGET_MS / 1000 + SLACK_S
 
 
 def stall(server: RedisServer) -> Callable[[], None]:
@@ -134,7 +134,7 @@ def assert_shared(counted: Counted, before: int) -> None:
 def test_a_limit_is_shared_out_while_redis_cannot_count(
     server: RedisServer, tmp_path: Path, harm: Callable[[RedisServer], Callable[[], None]]
 ) -> None:
-    plan = plan_on(server.url, limits={"api": {"rate": f"{LIMIT}/h"}})
+    plan = plan_on(server.url, budget_ms=BUDGET_MS, limits={"api": {"rate": f"{LIMIT}/h"}})
     with hosts(tmp_path, plan, plan) as sites:
         know_each_other(sites)
         before = storm(sites, 40)
@@ -158,7 +158,8 @@ def test_a_limit_is_shared_out_while_redis_cannot_count(
 
 def test_a_limit_is_shared_out_while_redis_takes_200_ms(server: RedisServer, tmp_path: Path) -> None:
     with SlowWire(server.port) as wire:
-        plan = plan_on(f"redis://127.0.0.1:{wire.port}", limits={"api": {"rate": f"{LIMIT}/h"}})
+        url = f"redis://127.0.0.1:{wire.port}"
+        plan = plan_on(url, budget_ms=BUDGET_MS, limits={"api": {"rate": f"{LIMIT}/h"}})
         with hosts(tmp_path, plan, plan) as sites:
             know_each_other(sites)
             before = storm(sites, 40)
@@ -185,7 +186,8 @@ def test_scripts_that_redis_has_forgotten_are_told_again(server: RedisServer, tm
 
 def test_a_failover_under_load_harms_nobody(tmp_path: Path) -> None:
     with watched_pair(tmp_path) as (master, replica, url), contextlib.ExitStack() as stack:
-        plan = plan_on(url, limits={"api": {"rate": f"{LIMIT}/h", "key": "header:X-Tenant"}})
+        limits = {"api": {"rate": f"{LIMIT}/h", "key": "header:X-Tenant"}}
+        plan = plan_on(url, budget_ms=BUDGET_MS, limits=limits)
         with hosts(tmp_path, plan, plan) as sites:
             know_each_other(sites)
             workers = callers_of_all_workers(stack, sites)

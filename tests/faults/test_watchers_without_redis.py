@@ -24,7 +24,7 @@ PATIENCE_S = 3.0
 @pytest.fixture
 def site(server: RedisServer, tmp_path: Path) -> Iterator[Site]:
     """Two workers; what is asked for is limited, so that each request asks Redis as well."""
-    plan = plan_on(server.url, limits={"all": {"rate": "100000/h", "key": "global"}})
+    plan = plan_on(server.url, budget_ms=50, limits={"all": {"rate": "100000/h", "key": "global"}})
     with hosts(tmp_path, plan) as sites:
         yield sites[0]
 

@@ -33,7 +33,7 @@ server = redis_server("module")
 
 @pytest.fixture(scope="module")
 def sites(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
-    plan = plan_on(server.url, budget_ms=2_000, access=ACCESS, server={"trusted_proxies": ["127.0.0.2"]})
+    plan = plan_on(server.url, access=ACCESS, server={"trusted_proxies": ["127.0.0.2"]})
     with hosts(tmp_path_factory.mktemp("hosts"), plan, plan) as sites:
         yield sites
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not inst
 def plan_for(server: RedisServer, moody: Moody, **breaker: object) -> Plan:
     """Two workers before the moody service, whose breaker is like this."""
     services = {"moody": {"url": moody.url, "retries": 0, "breaker": {"ramp_s": 0, **breaker}}}
-    return plan_on(server.url, budget_ms=2_000, services=services)
+    return plan_on(server.url, services=services)
 
 
 def statuses(sites: list[Site], count: int, callers: int = 16) -> Counter[int]:

@@ -35,7 +35,7 @@ def can_contain() -> bool:
 def plan_for(server: RedisServer, moody: Moody, **room: object) -> Plan:
     """A gateway with this concurrency limit, `it`, before the moody service."""
     services = {"moody": {"url": moody.url, "retries": 0, "breaker": {"enabled": False}}}
-    return plan_on(server.url, budget_ms=2_000, services=services, concurrency={"it": room})
+    return plan_on(server.url, services=services, concurrency={"it": room})
 
 
 def taken(server: RedisServer, key: str = KEY) -> int:

@@ -35,7 +35,7 @@ def test_never_more_than_the_limit_passes_through_two_hosts(
 ) -> None:
     """64 callers at once, through two gateways with two workers each."""
     asked = limit + 300
-    plan = plan_on(server.url, budget_ms=2_000, limits={"api": {"rate": f"{limit}/m"}})
+    plan = plan_on(server.url, limits={"api": {"rate": f"{limit}/m"}})
     with hosts(tmp_path, plan, plan) as sites:
         know_each_other(sites)
         assert len({host["name"] for host in health(sites[0])["hosts"]}) == 2

@@ -6,18 +6,19 @@ import contextlib
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.callers import Answer, request_bytes
 from tests.support.fixtures import redis_server
-from tests.support.hosts import ask, callers_of_all_workers, hosts, know_each_other, plan_on
+from tests.support.hosts import ask, callers_of_all_workers, know_each_other, plan_on
 from tests.support.processes import until
 from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.upstreams import answering, answering_then_closing
 from tests.support.wire import WireError
-from tests.support.world import Site, Visit
+from tests.support.world import Site, Visit, running
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 
@@ -40,7 +41,7 @@ PAGES = (
     "/admin/overview",
 )
 
-server = redis_server("module")
+server = redis_server("function")
 
 
 def secret(place: str) -> str:
@@ -48,9 +49,13 @@ def secret(place: str) -> str:
     return f"{SECRET}-{place}"
 
 
-@pytest.fixture(scope="module")
-def site(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A gateway that keeps all decisions, with rules, limits and services that see secrets."""
+@pytest.fixture
+def site(server: RedisServer, tmp_path: Path) -> Iterator[Site]:
+    """A gateway that keeps all decisions, with rules, limits and services that see secrets.
+
+    Each test has one of its own: only so many decisions are kept a second, and those on the requests of a
+    test that asks again and again leave no room for another's.
+    """
     with server.client() as client:
         client.config_set("requirepass", PASSWORD)
     url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
@@ -74,8 +79,8 @@ def site(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
             },
         },
     }
-    plan = plan_on(url, budget_ms=2_000, environ={"FALCONGATE_ADMIN_TOKEN": ADMIN_TOKEN}, **settings)
-    with hosts(tmp_path_factory.mktemp("site"), plan) as (made,):
+    plan = plan_on(url, environ={"FALCONGATE_ADMIN_TOKEN": ADMIN_TOKEN}, **settings)
+    with running(plan, tmp_path / "site") as made:
         # A worker that has not found its Redis yet keeps no decision.
         know_each_other([made])
         yield made

@@ -108,7 +108,6 @@ def used(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with refusing_port() as port:
         plan = plan_on(
             server.url,
-            budget_ms=2_000,
             limits={"api": {"rate": "3/h", **posts}, "new": {"rate": "1/h", "mode": "shadow", **posts}},
             concurrency={"room": {"limit": 100, "key": ["service"]}},
             services={"gone": {"url": f"http://127.0.0.1:{port}"}, "later": {}},

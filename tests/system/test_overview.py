@@ -36,7 +36,6 @@ def sites(
     few = {"rate": f"{FEW}/h", "key": "header:X-Tenant"}
     plan = plan_on(
         server.url,
-        budget_ms=2_000,
         limits={
             "few": {**few, "paths": ["/api/steady/few/**"]},
             "tried": {**few, "paths": ["/api/steady/tried/**"], "mode": "shadow"},

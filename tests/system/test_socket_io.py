@@ -44,7 +44,7 @@ def chats() -> Iterator[list[EngineServer]]:
 
 def plan_for(server: RedisServer, urls: list[str], **settings: object) -> Plan:
     chat = {"url": urls, "paths": ["/socket.io"], "websocket": True, **settings}
-    return plan_on(server.url, budget_ms=2_000, services={"chat": chat})
+    return plan_on(server.url, services={"chat": chat})
 
 
 def begin(site: Site) -> str:

@@ -41,7 +41,6 @@ class Town:
         ]
         plan = plan_on(
             redis.url,
-            budget_ms=2_000,
             services={"chat": chat_of(self.servers)},
             server={"graceful_timeout_s": GRACE_S},
         )

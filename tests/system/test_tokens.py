@@ -45,7 +45,6 @@ def site(issuer: IssuerServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     }
     plan = plan_on(
         server.url,
-        budget_ms=2_000,
         issuers={"auth": issuer.settings()},
         tokens={
             "cookie": "jwt",

@@ -33,7 +33,6 @@ def issuer() -> Iterator[IssuerServer]:
 def plan_for(server: RedisServer, issuer: IssuerServer, **more: Any) -> Plan:  # noqa: ANN401 - as in a file
     return plan_on(
         server.url,
-        budget_ms=2_000,
         issuers={"auth": issuer.settings(**more)},
         access={"all": {"identity": "required"}},
     )

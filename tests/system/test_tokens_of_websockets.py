@@ -43,7 +43,6 @@ def sites(
     service = {"url": chat.url, "websocket": True, "retries": 0}
     plan = plan_on(
         server.url,
-        budget_ms=2_000,
         issuers={"auth": issuer.settings(leeway_s=0)},
         tokens={"query": "token", "headers": {"X-User-ID": "sub"}},
         access={

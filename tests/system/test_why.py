@@ -47,8 +47,8 @@ def sites(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         },
         "breaker": {"max_failures": 2, "open_s": 60},
     }
-    first = plan_on(server.url, budget_ms=2_000, decisions={"ratio": 1.0}, **settings)
-    second = plan_on(server.url, budget_ms=2_000, decisions={"ratio": 0}, **settings)
+    first = plan_on(server.url, decisions={"ratio": 1.0}, **settings)
+    second = plan_on(server.url, decisions={"ratio": 0}, **settings)
     try:
         with hosts(tmp_path_factory.mktemp("hosts"), first, second) as sites:
             yield sites
