@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 
 from tests.support.callers import Caller
 from tests.support.hosts import (
@@ -226,7 +227,10 @@ def counts_on(server: RedisServer, worker: Caller) -> bool:
     """Whether the worker at the end of this connection charges callers there."""
     tenant = secrets.token_hex(8)  # who was refused once would be so from memory
     worker.exchange("GET", "/api/honest/x", [("X-Tenant", tenant)])
-    return charged(server, tenant) > 0
+    try:
+        return charged(server, tenant) > 0
+    except redis.ConnectionError:
+        return False  # it drops who is connected when it becomes the master
 
 
 def test_two_releases_run_side_by_side(server: RedisServer, tmp_path: Path) -> None:
