@@ -10,8 +10,7 @@ HERE = Path(__file__).parent
 INIT = (HERE / "falcongate/__init__.py").read_text("utf-8")
 
 # What each request goes through. They can be compiled from the same source, by mypyc; then they are as fast
-# as they can be together, as what one of them asks of another need not be looked up. Not the access log: text
-# that is put together with formats is quicker in Python.
+# as they can be together, as what one of them asks of another need not be looked up.
 HOT = [
     "exchange",
     "facts",
@@ -24,11 +23,19 @@ HOT = [
     "middleware/caller_address",
     "middleware/response_headers",
     "resources/proxy",
+    "resources/short_way",
     "admission/breaker",
     "admission/guard",
     "admission/known_breaker",
+    "admission/access",
+    "admission/limits",
+    "admission/concurrency",
+    "admission/token_places",
+    "admission/policies",
+    "admission/recent",
     "admission/outcome",
     "routing/path",
+    "routing/table",
     "upstream/forward",
     "upstream/attempt",
     "upstream/answer",
@@ -39,6 +46,11 @@ HOT = [
     "upstream/upload",
     "upstream/caller_watch",
     "upstream/relay",
+    "telemetry/access_log",
+    "telemetry/decisions",
+    "telemetry/exemplars",
+    "telemetry/log_line",
+    "telemetry/milliseconds",
     "telemetry/record",
     "telemetry/journal",
     "telemetry/tally",

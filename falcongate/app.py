@@ -33,7 +33,7 @@ from falcongate.middleware.problem import add_error_handlers
 from falcongate.middleware.request_id import RequestIds
 from falcongate.middleware.response_headers import ResponseHeaders
 from falcongate.resources.admin_doors import AdminDoors
-from falcongate.resources.doors import Doors, ShortWay
+from falcongate.resources.doors import Doors
 from falcongate.resources.health import Alive, Health, Ready
 from falcongate.resources.listeners import Listeners
 from falcongate.resources.live import Live
@@ -41,6 +41,7 @@ from falcongate.resources.operators import AuditNote
 from falcongate.resources.overview import Overview
 from falcongate.resources.proxy import Proxy
 from falcongate.resources.request import Request, Response
+from falcongate.resources.short_way import ShortWay
 from falcongate.resources.socket_io import SocketIo
 from falcongate.resources.websocket import Handshakes, WebSocketRoute
 from falcongate.resources.worker_metrics import ClusterMetrics, WorkerMetrics
@@ -158,7 +159,7 @@ class Gateway:
         websocket = WebSocketRoute(routes, handshakes, proxy, self.settings.public_url)
         app.add_route("/ws/{service}", websocket)
         app.add_route("/ws/{service}/{rest:path}", websocket)
-        return ShortWay(app, doors, proxy)
+        return ShortWay(app, proxy, own_segments=doors.first_segments, listeners=listeners)
 
     def _live(
         self,

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from falcongate.middleware.cors import CORS_PREFIX
+from falcongate.telemetry.milliseconds import milliseconds
 from falcongate.wire.fields import Start, lines_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ResponseHeaders:
         if begun is None or begun.has_limits is not has_limits or begun.made_by is not self:
             begun = head.begun = self._begun(head, has_limits=has_limits)
         block = begun.block + self._ours(exchange, begun.set_by_service)
-        return Start(begun.status, block, begun.has_length, begun.has_date)
+        return Start(begun.status, block, has_length=begun.has_length, has_date=begun.has_date)
 
     def _begun(self, head: ServiceHead, *, has_limits: bool) -> _Begun:
         """What is the same for all answers with this head."""
@@ -112,9 +113,8 @@ class ResponseHeaders:
         block, names = _block_of(tuple(headers))
         # A page of ours may say more strictly what else is said for all.
         own = names & self._secure.lines.keys()
-        return Start(
-            status, block + self._ours(exchange, own or None), b"content-length" in names, has_date=False
-        )
+        block += self._ours(exchange, own or None)
+        return Start(status, block, has_length=b"content-length" in names, has_date=False)
 
     def _ours(self, exchange: Exchange, set_by_service: set[bytes] | None) -> bytes:
         """Our part of any head, with a line break at its end."""
@@ -170,11 +170,11 @@ class _SecurityLines:
 
 def _timing(exchange: Exchange) -> bytes:
     """The gateway's and the service's share so far, in milliseconds (W3C Server Timing)."""
-    total_ms = (monotonic() - exchange.started) * 1000
-    service_ms = exchange.service_s * 1000
-    if not service_ms:
-        return b"Server-Timing: gateway;dur=%.1f\r\n" % total_ms
-    return b"Server-Timing: gateway;dur=%.1f, service;dur=%.1f\r\n" % (total_ms - service_ms, service_ms)
+    service_s = exchange.service_s
+    text = f"Server-Timing: gateway;dur={milliseconds(monotonic() - exchange.started - service_s)}"
+    if service_s:
+        text += f", service;dur={milliseconds(service_s)}"
+    return f"{text}\r\n".encode()
 
 
 def as_wsgi(start: Start) -> list[tuple[str, str]]:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import falcon
 from falcon.routing import CompiledRouter
 
 from falcongate.config.own_paths import OWN_PATHS, For
-from falcongate.exchange import EXCHANGE
 from falcongate.refusals import NoRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from falcongate.exchange import Exchange
     from falcongate.resources.listeners import Listeners
     from falcongate.resources.proxy import Proxy
-
-
-# An OPTIONS may be a preflight, which is answered before anybody else is asked.
-_PLAIN_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 
 
 class _AnyMethod(dict[str, Any]):
@@ -42,7 +34,8 @@ class Doors(CompiledRouter):
 
     def __init__(self, proxy: Proxy, listeners: Listeners) -> None:
         super().__init__()
-        self._first_segments: tuple[str, ...] = ()
+        self.first_segments: tuple[str, ...] = ()
+        """What the paths of the doors begin with."""
         self._to_services: tuple[Any, ...] = (proxy, _AnyMethod(proxy.on_request), {}, None)
         self._to_nowhere: tuple[Any, ...] = (None, _AnyMethod(_refuse), {}, None)
         self._listeners = listeners
@@ -52,55 +45,18 @@ class Doors(CompiledRouter):
         if uri_template not in OWN_PATHS:
             raise ValueError(f"{uri_template} is not among the gateway's own paths; see config/own_paths.py")
         first = "/" + uri_template.split("/")[1]
-        self._first_segments = tuple({*self._first_segments, first})
+        self.first_segments = tuple({*self.first_segments, first})
         super().add_route(uri_template, resource, **kwargs)
-
-    def lead_to_services(self, exchange: Exchange) -> bool:
-        """Whether that is plain without Falcon: no door of our own begins like it, or is on its port."""
-        if exchange.path.startswith(self._first_segments):
-            return False
-        return not self._listeners.are_divided or not self._listeners.serves_operators(exchange.environ)
 
     def find(self, uri: str, req: falcon.Request | None = None) -> Any:
         """Falcon's question: resource, method map, parameters and template for a path."""
-        found = super().find(uri, req) if uri.startswith(self._first_segments) else None
+        found = super().find(uri, req) if uri.startswith(self.first_segments) else None
         if self._listeners.are_divided and req is not None:
             answers = OWN_PATHS[found[3] or ""] if found is not None else For.CALLERS
             port_of = For.OPERATORS if self._listeners.serves_operators(req.env) else For.CALLERS
             if answers not in (For.ALL, port_of):
                 return self._to_nowhere
         return self._to_services if found is None else found
-
-
-class ShortWay:
-    """The WSGI application around Falcon's: what is plainly for a service goes there without it.
-
-    Falcon is asked to answer what goes wrong there, and whatever else comes.
-
-    PERF: its request and response, the way through its middleware and the look for a responder cost 6 % of a
-    small GET, and nothing of them says anything about an answer that a service has given.
-    """
-
-    def __init__(self, app: Callable[..., Iterable[bytes]], doors: Doors, proxy: Proxy) -> None:
-        self._app = app
-        self._doors = doors
-        self._proxy = proxy
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-        """Answer one request, whose exchange is open."""
-        exchange: Exchange = environ[EXCHANGE]
-        body = None
-        if exchange.refusal is None and exchange.method in _PLAIN_METHODS:
-            try:
-                if self._doors.lead_to_services(exchange):
-                    body = self._proxy.answer(exchange)
-            except Exception as failure:  # noqa: BLE001  # whatever it is: Falcon's error handlers know
-                exchange.refusal = failure
-        if body is None:
-            return self._app(environ, start_response)
-        # How it begins, the exchange knows.
-        start_response("200 OK", [])
-        return body
 
 
 def _refuse(req: falcon.Request, resp: falcon.Response, **params: str) -> NoReturn:

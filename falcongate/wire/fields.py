@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 _MAX_KNOWN_LINES: Final = 4_096
 _MAX_KNOWN_LINE_BYTES: Final = 256
@@ -140,16 +140,19 @@ class FieldBlock:
         self.has_framing = not _FRAMING_KEYS.isdisjoint(environ)
 
 
-class Start(NamedTuple):
+class Start:
     """How an answer begins: what stands in its head but for the framing.
 
     `status` is the code and the reason, `block` all header lines with a line break behind each.
     """
 
-    status: str
-    block: bytes
-    has_length: bool
-    has_date: bool
+    __slots__ = ("block", "has_date", "has_length", "status")
+
+    def __init__(self, status: str, block: bytes, *, has_length: bool, has_date: bool) -> None:
+        self.status = status
+        self.block = block
+        self.has_length = has_length
+        self.has_date = has_date
 
 
 def lines_of(headers: list[tuple[str, str]]) -> list[bytes]:

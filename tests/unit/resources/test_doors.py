@@ -8,8 +8,9 @@ import pytest
 
 from falcongate.exchange import EXCHANGE, Exchange
 from falcongate.refusals import NoRoute
-from falcongate.resources.doors import Doors, ShortWay
+from falcongate.resources.doors import Doors
 from falcongate.resources.listeners import Listeners
+from falcongate.resources.short_way import ShortWay
 from tests.unit.making import make_exchange
 
 ADMIN_PORT = 9901
@@ -48,14 +49,16 @@ def asked(
 ) -> tuple[Any, Exchange]:
     """The answer to a request, and its exchange."""
     the_proxy: Any = proxy or _Proxy()
-    doors = Doors(the_proxy, Listeners(f"127.0.0.1:{ADMIN_PORT}"))
+    listeners = Listeners(f"127.0.0.1:{ADMIN_PORT}")
+    doors = Doors(the_proxy, listeners)
     doors.add_route("/health", _Door())
     exchange = make_exchange()
     exchange.path, exchange.method, exchange.refusal = path, method, refusal
     environ = {EXCHANGE: exchange, "SERVER_PORT": str(port)}
     exchange.environ = environ
     falcons: Any = lambda *_: [b"of Falcon"]  # noqa: E731
-    return ShortWay(falcons, doors, the_proxy)(environ, lambda *_: None), exchange
+    short_way = ShortWay(falcons, the_proxy, own_segments=doors.first_segments, listeners=listeners)
+    return short_way(environ, lambda *_: None), exchange
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from falcongate.server.answer import AnswerHead, render_early_hints, render_head, start_of
-from falcongate.wire.fields import Start
 
 STATUSES = st.sampled_from(["200 OK", "204 No Content", "304 Not Modified", "404 Not Found", "503 caf\u00e9"])
 METHODS = st.sampled_from(["GET", "HEAD", "POST"])
@@ -72,11 +71,13 @@ def test_an_answer_is_dated_once() -> None:
 
 def test_names_are_known_in_any_case() -> None:
     start = start_of("200 OK", [("CONTENT-LENGTH", "5"), ("dATE", "then")])
-    assert start == Start("200 OK", b"CONTENT-LENGTH: 5\r\ndATE: then\r\n", has_length=True, has_date=True)
+    assert start.block == b"CONTENT-LENGTH: 5\r\ndATE: then\r\n"
+    assert (start.has_length, start.has_date) == (True, True)
 
 
 def test_without_headers_there_is_no_block() -> None:
-    assert start_of("204 No Content", []) == Start("204 No Content", b"", has_length=False, has_date=False)
+    start = start_of("204 No Content", [])
+    assert (start.block, start.has_length, start.has_date) == (b"", False, False)
 
 
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b=c", "a\nb", "a\rb", "a\0", "\u20ac"])

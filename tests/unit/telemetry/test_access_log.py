@@ -6,9 +6,8 @@ import json
 from collections import Counter
 from types import SimpleNamespace
 
+import gevent
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from falcongate.config.telemetry import LogSettings
@@ -17,14 +16,11 @@ from falcongate.telemetry.access_log import (
     AccessLog,
     access_log_of,
     render_dropped,
-    render_line,
     shares_of,
 )
-from falcongate.telemetry.record import Tried
+from falcongate.telemetry.log_line import render_line
 from tests.support.turns import until
 from tests.unit.telemetry.records import USUAL
-
-ANYTHING = st.text(max_size=20) | st.text('"\\\r\n\0\x7f\u2028\ud800,:{}', max_size=10)
 
 
 class Reader:
@@ -72,70 +68,6 @@ def dropped() -> float:
     return REGISTRY.get_sample_value("falcongate_log_lines_dropped_total") or 0
 
 
-def test_a_line_says_what_happened() -> None:
-    line = render_line(USUAL._replace(identity="token:jane"))
-    assert line.endswith("}\n")
-    assert json.loads(line) == {
-        "time": "2023-11-14T22:13:20.250Z",
-        "request_id": "an-id",
-        "method": "GET",
-        "path": "/api/hr/x",
-        "service": "hr",
-        "route": "/api/hr",
-        "status": 200,
-        "answered_by": "service",
-        "duration_ms": 12.3,
-        "first_byte_ms": 11.1,
-        "service_ms": 10.1,
-        "received_bytes": 0,
-        "sent_bytes": 17,
-        "caller": "192.0.2.1",
-        "identity": "token:jane",
-        "target": "http://hr:8000",
-        "attempts": 1,
-    }
-
-
-def test_a_line_names_its_trace_where_there_is_one() -> None:
-    assert json.loads(render_line(USUAL._replace(trace_id="a" * 32)))["trace_id"] == "a" * 32
-
-
-def test_what_went_wrong_is_said_only_where_something_did() -> None:
-    assert not {"problem", "reason"} & json.loads(render_line(USUAL)).keys()
-    said = json.loads(render_line(USUAL._replace(problem="service-timeout", reason="await_head: slow")))
-    assert (said["problem"], said["reason"]) == ("service-timeout", "await_head: slow")
-    assert json.loads(render_line(USUAL._replace(reason="the caller left")))["problem"] == ""
-
-
-@given(path=ANYTHING, reason=ANYTHING, caller=ANYTHING, target=ANYTHING, identity=ANYTHING)
-def test_whatever_others_have_chosen_stays_one_line_of_json_in_ascii(
-    *, path: str, reason: str, caller: str, target: str, identity: str
-) -> None:
-    record = USUAL._replace(
-        path=path, reason=reason or "x", caller=caller, tried=(Tried(target),), identity=identity
-    )
-    line = render_line(record)
-    assert line.isascii()
-    assert line.splitlines(keepends=True) == [line]
-    said = json.loads(line)
-    assert (said["path"], said["caller"], said["target"]) == (path, caller, target)
-    assert said["identity"] == identity
-    assert said["reason"] == record.reason
-
-
-@pytest.mark.parametrize(
-    ("ended", "time"),
-    [
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (1_700_000_000.0009, "2023-11-14T22:13:20.000Z"),
-        (1_700_000_000.9999, "2023-11-14T22:13:20.999Z"),
-        (1_700_000_001.0625, "2023-11-14T22:13:21.062Z"),
-    ],
-)
-def test_the_time_is_told_in_utc_to_the_millisecond(ended: float, time: str) -> None:
-    assert json.loads(render_line(USUAL._replace(ended=ended)))["time"] == time
-
-
 @pytest.mark.parametrize("takes_bytes", [1, 7, 1_000_000])
 def test_every_line_arrives_in_order_however_little_is_taken_at_a_time(
     reader: Reader, takes_bytes: int
@@ -161,6 +93,17 @@ def test_lines_that_come_later_are_written_as_well(reader: Reader) -> None:
     for count in (1, 2, 3):
         log.write([USUAL])
         until(lambda count=count: reader.data.count(b"\n") == count)  # type: ignore[misc]
+
+
+def test_many_lines_are_written_at_once(reader: Reader) -> None:
+    log = json_log()
+    log.write([USUAL])
+    until(lambda: reader.asked == 1)
+    for _ in range(20):
+        log.write([USUAL])
+        gevent.sleep(0)
+    until(lambda: reader.data.count(b"\n") == 21)
+    assert reader.asked == 2
 
 
 def test_a_line_says_how_many_were_dropped(reader: Reader) -> None:

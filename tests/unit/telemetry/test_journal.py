@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
-import gevent
 import pytest
 
 from falcongate.telemetry.journal import Journal
@@ -89,14 +88,31 @@ def test_nothing_is_told_twice() -> None:
 def test_many_at_once_are_told_soon_and_not_all_in_one_go() -> None:
     taker = Taker()
     made = Journal(record_of, [taker])
-    for number in range(64):
-        made.note(str(number))
-    assert taker.batches == 0
-    gevent.idle()
-    assert len(taker.ids) == 64
+    for batch in (1, 2):
+        began = monotonic()
+        for number in range(128):
+            made.note(str(number))
+        assert taker.batches == batch - 1
+        until(lambda batch=batch: taker.batches == batch)  # type: ignore[misc]
+        assert len(taker.ids) == 128 * batch
+        assert monotonic() - began < 0.1
     made.note("late")
     until(lambda: "late" in taker.ids)
-    assert taker.batches == 2
+    assert taker.batches == 3
+
+
+def test_who_cannot_choose_keeps_nobody_from_what_comes_next(caplog: pytest.LogCaptureFixture) -> None:
+    def choose(ended: Sequence[str], records: Sequence[Record]) -> None:
+        del records
+        if ended == ["a"]:
+            raise KeyError("a defect")
+
+    taker = Taker()
+    made = Journal(record_of, [taker], choose)
+    made.note("a")
+    until(lambda: "a defect" in caplog.text)
+    made.note("b")
+    until(lambda: taker.ids == ["a", "b"])
 
 
 def test_a_flood_is_handed_on_before_it_fills_the_memory() -> None:
