@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # A second, and at once after a while without any; in one worker.
-_ALIKE: Final = (10.0, 100.0)
-_ALL: Final = (50.0, 200.0)
+_ALIKE: Final = (10, 100)
+_ALL: Final = (50, 200)
 _MAX_PENDING: Final = 500
 # PERF: what is sent at once delays what is asked next on the same connection to the store.
 _MAX_BATCH_LENGTH: Final = 65_536
