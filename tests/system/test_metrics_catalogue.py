@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import struct
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.architecture.test_docs import metric_names
 from tests.support.callers import Answer
 from tests.support.fixtures import redis_server
-from tests.support.hosts import ask, plan_on
+from tests.support.hosts import ask, callers_of_all_workers, plan_on
 from tests.support.processes import ROOT, until
 from tests.support.redis_servers import SERVER, RedisServer
 from tests.support.upstreams import answering, refusing_port
@@ -283,4 +284,11 @@ def test_without_redis_all_else_is_told(used: Used, server: RedisServer) -> None
         assert samples_of(used.site)["falcongate_breaker_transitions_total"] == before
     finally:
         server.go_on()
-    until(lambda: value(used.site, "falcongate_cluster_hosts") == 1, "it is told of again")
+    with contextlib.ExitStack() as stack:
+        workers = callers_of_all_workers(stack, [used.site])
+        until(
+            lambda: all(
+                b"falcongate_cluster_hosts 1" in worker.get("/metrics").content for worker in workers
+            ),
+            "it is told of again, by all",
+        )
