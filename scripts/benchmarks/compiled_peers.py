@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scripts.benchmarks.limited_peers import falcongate_limits
 from scripts.benchmarks.peers import falcongate
 from scripts.benchmarks.processes import ROOT
 
@@ -18,17 +19,15 @@ if TYPE_CHECKING:
     from scripts.benchmarks.peers import Peer, Ports
 
 
-def _compiled(folder: Path, ports: Ports) -> Peer | None:
+def _compiled(folder: Path, peer: Peer | None) -> Peer | None:
+    """The same peer with what was compiled; None if nothing was for this Python."""
     this = f"cp{sys.version_info.major}{sys.version_info.minor}"
     wheels = sorted(ROOT.glob(f"dist/falcongate-*-{this}-*.whl"))
-    if not wheels:
+    if not wheels or peer is None:
         return None
     unpacked = folder / "compiled"
     if not unpacked.exists():
         zipfile.ZipFile(wheels[-1]).extractall(unpacked)
-    peer = falcongate(folder, ports, name="falcongate-compiled")
-    if peer is None:
-        return None
     # Python and gunicorn put the folder that they are started from before all others, where it is not yet.
     path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join((os.fspath(unpacked), os.fspath(ROOT)))}
     *command, app = peer.command
@@ -39,4 +38,15 @@ def _compiled(folder: Path, ports: Ports) -> Peer | None:
     )
 
 
-COMPILED_PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {"falcongate-compiled": _compiled}
+def _defaults(folder: Path, ports: Ports) -> Peer | None:
+    return _compiled(folder, falcongate(folder, ports, name="falcongate-compiled"))
+
+
+def _limits(folder: Path, ports: Ports) -> Peer | None:
+    return _compiled(folder, falcongate_limits(folder, ports, name="falcongate-limits-compiled"))
+
+
+COMPILED_PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {
+    "falcongate-compiled": _defaults,
+    "falcongate-limits-compiled": _limits,
+}

@@ -28,14 +28,15 @@ def redis_service(port: int) -> list[str] | None:
     return redis and [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
 
 
-def _falcongate_limits(folder: Path, ports: Ports) -> Peer | None:
+def falcongate_limits(folder: Path, ports: Ports, *, name: str = "falcongate-limits") -> Peer | None:
+    """The gateway with these limits."""
     limits = (
         f'[redis]\nurl = "redis://127.0.0.1:{ports.redis}"\n'
         f'[limits.address]\nrate = "{NEVER}/m"\npaths = ["/api/files/small"]\n'
         f'[limits.service]\nrate = "{NEVER}/m"\nkey = "service"\npaths = ["/api/files/small"]\n'
         f'[limits.over]\nrate = "{SOON}/h"\npaths = ["/api/files/over"]\n'
     )
-    return falcongate(folder, ports, name="falcongate-limits", more=limits)
+    return falcongate(folder, ports, name=name, more=limits)
 
 
 def _nginx_lua(folder: Path, ports: Ports) -> Peer | None:
@@ -92,7 +93,7 @@ def _traefik_redis(folder: Path, ports: Ports) -> Peer | None:
 
 
 LIMITED_PEERS: dict[str, Callable[[Path, Ports], Peer | None]] = {
-    "falcongate-limits": _falcongate_limits,
+    "falcongate-limits": falcongate_limits,
     "nginx-lua": _nginx_lua,
     "traefik-redis": _traefik_redis,
 }

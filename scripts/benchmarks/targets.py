@@ -89,17 +89,22 @@ def _memory(found: _Results) -> None:
 
 
 def _limits(found: _Results) -> None:
-    ours, refused = found.row("limited", "falcongate-limits"), found.row("refused", "falcongate-limits")
+    _limits_of(found, "falcongate", "falcongate-limits", "")
+    _limits_of(found, "falcongate-compiled", "falcongate-limits-compiled", " (compiled)")
+
+
+def _limits_of(found: _Results, bare: str, peer: str, how: str) -> None:
+    ours, refused = found.row("limited", peer), found.row("refused", peer)
     for way, prefix in _WAYS:
-        key, text = f"{prefix}cpu_us", f"with limits, {way}, CPU us: " + "{factor:g} x {peer}"
+        key, text = f"{prefix}cpu_us", f"with limits{how}, {way}, CPU us: " + "{factor:g} x {peer}"
         found.compare(ours, key, text, {"nginx-lua": 2.5})
         found.compare(ours, key, text, {"traefik-redis": 1.0}, may_be_equal=False)
         if ours and refused:
-            found.say(f"refused, {way}, CPU us: 0.5 x admitted", refused[key], ours[key] / 2)
-    without, limited = found.row("alone"), found.row("alone", "falcongate-limits")
+            found.say(f"refused{how}, {way}, CPU us: 0.5 x admitted", refused[key], ours[key] / 2)
+    without, limited = found.row("alone", bare), found.row("alone", peer)
     if without and limited:
         limit = without["p50_ms"] + limited["ping_ms"]
-        found.say("with limits, alone, p50 ms: without + one ping", limited["p50_ms"], limit)
+        found.say(f"with limits{how}, alone, p50 ms: without + one ping", limited["p50_ms"], limit)
 
 
 def _telling(found: _Results) -> None:
