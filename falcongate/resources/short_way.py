@@ -18,7 +18,7 @@ _PLAIN_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELET
 
 
 class ShortWay:
-    """The WSGI application around Falcon's, which answers what goes wrong at a service, and all else that comes.
+    """The WSGI application around Falcon's, which answers what goes wrong at a service, and what else comes.
 
     `own_segments` are what paths of the gateway's own doors begin with.
 
