@@ -151,9 +151,13 @@ class Flow(FrameFollower):
         if self._due and not self.left:
             frame, self._due = self._due, b""
             self._shut(frame)
-        if self._is_shut or self.is_too_long:
-            self._held = b""
+            # What comes behind is dropped, but followed all the same: it may be a Close frame, and what is
+            # left out would have the rest taken for what it is not.
+            behind, self._held = self._held, b""
+            if behind:
+                self._take(behind)
         if self.is_too_long:
+            self._held = b""
             tunnel.close(TOO_BIG, "the message is too long")
 
     def _shut(self, frame: bytes) -> None:

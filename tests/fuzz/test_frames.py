@@ -171,6 +171,29 @@ def test_a_frame_of_ours_is_never_inside_one_of_theirs(keep_trying: KeepTrying) 
     keep_trying(target)
 
 
+def test_a_close_frame_is_found_behind_what_is_dropped(keep_trying: KeepTrying) -> None:
+    """What comes after our last frame, or when nobody can be sent anything, goes nowhere; it is followed still."""
+
+    @given(BLOBS)
+    def target(blob: bytes) -> None:
+        choices = Choices(blob)
+        frames = [frame for frame in _valid_frames(choices) if frame.opcode is not Opcode.CLOSE]
+        raw = _raw(choices, [*frames, Frame(Opcode.CLOSE, b"\x0f\xa7")])
+        lone = LoneFlow(pieces_of(raw, choices.sizes(600)), [])
+        ends_at, is_lost, turn = choices.below(12), choices.below(2), 0
+        while not lone.is_done:
+            if turn == ends_at and is_lost:
+                lone.sink.is_gone = True
+            elif turn == ends_at:
+                lone.flow.end_with(LAST)
+            lone.go_on()
+            turn += 1
+            assert turn < 4 * len(raw) + 1_000, "it goes round in circles"
+        assert lone.flow.close_code == 4_007
+
+    keep_trying(target)
+
+
 def test_a_message_that_is_too_long_never_begins(keep_trying: KeepTrying) -> None:
     @given(BLOBS)
     def target(blob: bytes) -> None:

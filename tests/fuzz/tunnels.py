@@ -35,15 +35,17 @@ class _Source:
 
 
 class _Sink:
-    """Takes no more at once than `room` says."""
+    """Takes no more at once than `room` says, and nothing once it is gone."""
 
     def __init__(self, room: list[int]) -> None:
         self.room = room
         self.got = b""
-        self.has_ended = False
+        self.has_ended = self.is_gone = False
         self.on_writable: Callable[[], object] | None = None
 
     def send_now(self, data: bytes) -> int:
+        if self.is_gone:
+            raise ConnectionResetError
         took = self.room.pop() if self.room else len(data)
         assert not self.has_ended
         self.got += data[:took]
@@ -78,6 +80,9 @@ class _Tunnel:
 
     def passed_end(self) -> None:
         """The sink has been told."""
+
+    def takes_nothing(self, flow: Flow) -> None:
+        """The sink is gone."""
 
     def placed_close(self) -> None:
         """A frame of ours was the last."""
