@@ -172,7 +172,7 @@ def test_a_frame_of_ours_is_never_inside_one_of_theirs(keep_trying: KeepTrying) 
 
 
 def test_a_close_frame_is_found_behind_what_is_dropped(keep_trying: KeepTrying) -> None:
-    """What comes after our last frame, or when nobody can be sent anything, goes nowhere; it is followed still."""
+    """What comes after our last frame, or when nobody can be sent anything, is dropped, but followed."""
 
     @given(BLOBS)
     def target(blob: bytes) -> None:
