@@ -75,7 +75,8 @@ class Journal(Generic[_T]):
         while True:
             self._begun.wait()
             self._enough.wait(_HAND_ON_AFTER_S)
-            self.hand_on()
+            with _told(len(self._pending)):
+                self.hand_on()
 
     def hand_on(self) -> None:
         """Tell what has been gathered. Does not wait."""

@@ -123,6 +123,20 @@ def test_a_flood_is_handed_on_before_it_fills_the_memory() -> None:
     assert len(taker.ids) == 10_000
 
 
+def test_one_that_cannot_be_told_keeps_nobody_from_what_comes_next(caplog: pytest.LogCaptureFixture) -> None:
+    def record_unless_a(ended: str, wall_clock_s: float) -> Record:
+        if ended == "a":
+            raise KeyError("a defect")
+        return record_of(ended, wall_clock_s)
+
+    taker = Taker()
+    made = Journal(record_unless_a, [taker])
+    made.note("a")
+    until(lambda: "a defect" in caplog.text)
+    made.note("b")
+    until(lambda: taker.ids == ["b"])
+
+
 def test_the_time_of_a_record_is_told_by_the_wall() -> None:
     taker = Taker()
     made: Journal[float] = Journal(
