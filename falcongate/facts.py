@@ -31,36 +31,33 @@ def record_of(exchange: Exchange, wall_clock_s: float, *, slow_s: float) -> Reco
     `wall_clock_s` is what wall time is ahead of monotonic.
     """
     match, caller, trace = exchange.route_match, exchange.caller, exchange.trace
-    # PERF: what Record does itself, which takes three times as long as a function of Python's.
-    return tuple.__new__(
-        Record,
-        (
-            exchange.ended + wall_clock_s,
-            exchange.request_id,
-            exchange.method,
-            exchange.target.partition(b"?")[0].decode("latin-1"),
-            exchange.service,
-            match.route.prefix if match is not None else "",
-            exchange.status,
-            _answered_by(exchange),
-            exchange.problem,
-            exchange.failure_reason,
-            exchange.ended - exchange.started,
-            exchange.begun - exchange.started if exchange.begun else 0.0,
-            exchange.service_s,
-            exchange.received_bytes,
-            exchange.sent_bytes,
-            exchange.caller_address,
-            f"{caller.kind}:{caller.name}" if caller is not None else "",
-            tuple(exchange.tried),
-            _admitted_by(exchange) if exchange.verdicts or exchange.rooms else (),
-            exchange.refused_by,
-            exchange.would_refuse,
-            # Without an answer, nobody has said anything to the charges.
-            exchange.charges.told if exchange.verdicts else (),
-            trace.trace_id if trace is not None else "",
-            may_be_told(trace, exchange, wall_clock_s, slow_s=slow_s) if trace is not None else None,
-        ),
+    # PERF: by their places, as names take twice as long.
+    return Record(
+        exchange.ended + wall_clock_s,
+        exchange.request_id,
+        exchange.method,
+        exchange.target.partition(b"?")[0].decode("latin-1"),
+        exchange.service,
+        match.route.prefix if match is not None else "",
+        exchange.status,
+        _answered_by(exchange),
+        exchange.problem,
+        exchange.failure_reason,
+        exchange.ended - exchange.started,
+        exchange.begun - exchange.started if exchange.begun else 0.0,
+        exchange.service_s,
+        exchange.received_bytes,
+        exchange.sent_bytes,
+        exchange.caller_address,
+        f"{caller.kind}:{caller.name}" if caller is not None else "",
+        tuple(exchange.tried),
+        _admitted_by(exchange) if exchange.verdicts or exchange.rooms else (),
+        exchange.refused_by,
+        exchange.would_refuse,
+        # Without an answer, nobody has said anything to the charges.
+        exchange.charges.told if exchange.verdicts else (),
+        trace.trace_id if trace is not None else "",
+        may_be_told(trace, exchange, wall_clock_s, slow_s=slow_s) if trace is not None else None,
     )
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T", str, bytes)
 _MAX_REMEMBERED: Final = 4_096
 _MAX_REMEMBERED_LENGTH: Final = 256
-# PERF: as a number, it is looked for six times as fast as as a byte string.
+# PERF: a number is found six times as fast as a byte string is.
 _HASH: Final = ord("#")
 _NEVER_FORWARDED: Final = frozenset(("CONNECT", "TRACE"))
 _ALLOW: Final = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)

@@ -75,20 +75,19 @@ class Journal(Generic[_T]):
         while True:
             self._begun.wait()
             self._enough.wait(_HAND_ON_AFTER_S)
-            with _told(len(self._pending)):
-                self.hand_on()
+            self.hand_on()
 
     def hand_on(self) -> None:
-        """Tell what has been gathered. Does not wait."""
+        """Tell what has been gathered. Does not wait, and raises nothing."""
         self._begun.clear()
         self._enough.clear()
         if not self._pending:
             return
-        pending, self._pending = self._pending, []
+        gathered, self._pending = self._pending, []
         loop = get_hub().loop
         loop.update_now()  # it is as old as this turn of the loop
         wall_clock_s = loop.now() - monotonic()
-        records = [self._record_of(ended, wall_clock_s) for ended in pending]
+        pending, records = self._records_of(gathered, wall_clock_s)
         for take in self._takers:
             with _told(len(records)):
                 take(records)
@@ -96,14 +95,27 @@ class Journal(Generic[_T]):
             with _told(len(records)):
                 self._choose(pending, records)
 
+    def _records_of(self, gathered: list[_T], wall_clock_s: float) -> tuple[list[_T], list[Record]]:
+        """What of it can be told, and the Records of that."""
+        try:
+            return gathered, [self._record_of(ended, wall_clock_s) for ended in gathered]
+        except Exception:  # noqa: BLE001  # whatever it is, it is one of them; now each is on its own
+            told: list[_T] = []
+            records: list[Record] = []
+        for ended in gathered:
+            with _told(1):
+                records.append(self._record_of(ended, wall_clock_s))
+                told.append(ended)
+        return told, records
+
 
 @contextmanager
 def _told(count: int) -> Iterator[None]:
-    """What one taker cannot make of a request must not keep it from the others, nor what comes next."""
+    """What cannot be made of one request must keep nobody from the others, nor from what comes next."""
     try:
         yield
     except OSError as error:
         # The directory that workers share their numbers in is gone; requests are served all the same.
-        _log.error("%s requests could not be counted: %s", count, error)
+        _log.error("%s requests could not be told: %s", count, error)
     except Exception:  # noqa: BLE001  # whatever it is
         _log.exception("%s requests could not be told", count)

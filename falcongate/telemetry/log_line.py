@@ -38,7 +38,7 @@ _moment = _Moment()
 def render_line(record: Record) -> str:
     """The JSON of one request, with its line break.
 
-    PERF: a fifth of what json.dumps takes; only what others have chosen can need quoting. A record is taken
+    PERF: half of what json.dumps takes; only what others have chosen can need quoting. A record is taken
     apart at once, as each look into a named tuple takes as long as all of that.
     """
     (

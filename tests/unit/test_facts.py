@@ -182,6 +182,43 @@ def test_a_record_has_the_path_without_the_query_and_who_not_by_what() -> None:
     assert "secret" not in str(record)
 
 
+def test_each_fact_of_a_record_stands_in_its_place() -> None:
+    exchange = routed("/api/hr/x")
+    exchange.target = b"/api/hr/x"
+    exchange.status, exchange.problem, exchange.failure_reason = 503, "saturated", "no place"
+    exchange.started, exchange.begun, exchange.ended, exchange.service_s = 10.0, 11.0, 13.0, 0.5
+    exchange.received_bytes, exchange.sent_bytes, exchange.caller_address = 7, 8, "192.0.2.1"
+    exchange.refused_by, exchange.would_refuse = ("api",), ("new",)
+    exchange.tried = [tried := Tried("http://hr:8000")]
+    record = record_of(exchange, 100, slow_s=1)
+    assert record._asdict() == {
+        "ended": 113.0,
+        "request_id": REQUEST_ID,
+        "method": "GET",
+        "path": "/api/hr/x",
+        "service": "hr",
+        "route": "/api/hr",
+        "status": 503,
+        "answered_by": "gateway",
+        "problem": "saturated",
+        "reason": "no place",
+        "duration_s": 3.0,
+        "first_byte_s": 1.0,
+        "service_s": 0.5,
+        "received_bytes": 7,
+        "sent_bytes": 8,
+        "caller": "192.0.2.1",
+        "identity": "",
+        "tried": (tried,),
+        "admitted_by": (),
+        "refused_by": ("api",),
+        "would_refuse": ("new",),
+        "charged": (),
+        "trace_id": "",
+        "trace": None,
+    }
+
+
 def test_decisions_are_kept_where_they_are_to_be() -> None:
     state = MemoryState()
     take = decisions_of(SETTINGS, state, Facts(ROUTES, host="gw-1"))

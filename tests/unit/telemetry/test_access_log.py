@@ -95,7 +95,8 @@ def test_lines_that_come_later_are_written_as_well(reader: Reader) -> None:
         until(lambda count=count: reader.data.count(b"\n") == count)  # type: ignore[misc]
 
 
-def test_many_lines_are_written_at_once(reader: Reader) -> None:
+def test_many_lines_are_written_at_once(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "_PAUSE_S", 1.0)
     log = json_log()
     log.write([USUAL])
     until(lambda: reader.asked == 1)
