@@ -73,6 +73,7 @@ def test_a_connection_keeps_no_head_that_may_be_secret_or_is_long(
     monkeypatch: pytest.MonkeyPatch, line: bytes, *, is_kept: bool
 ) -> None:
     monkeypatch.setattr(Attempt, "_send", lambda *_: None)
+    parse_answer(OK + line + b"\r\n")  # whose lines are known from now on
     head = parse_answer(OK + line + b"\r\n")
     (connection,) = trying(monkeypatch, make_exchange(), SimpleNamespace(ended_at=None), head)
     assert connection.last_head is (head if is_kept else None)
