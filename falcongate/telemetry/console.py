@@ -10,6 +10,8 @@ from functools import lru_cache
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Final
 
+from falcongate.telemetry.milliseconds import milliseconds
+
 if TYPE_CHECKING:
     from falcongate.telemetry.record import Record
 
@@ -43,7 +45,7 @@ class ConsoleLines:
         if len(record.tried) > 1:
             words.append(f"({len(record.tried)} attempts)")
         words += _went_wrong(record)
-        words += [f"{record.duration_s * 1000:.1f} ms", f"{record.sent_bytes} bytes"]
+        words += [f"{milliseconds(record.duration_s)} ms", f"{record.sent_bytes} bytes"]
         words.append(printable(record.caller) or "unix")
         if record.identity:
             words.append(printable(record.identity))
